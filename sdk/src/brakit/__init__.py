@@ -1,0 +1,3 @@
+"""See what a Python backend really does."""
+
+__version__ = "0.2.0"

@@ -1,0 +1,484 @@
+"""What the API answers, beside the records themselves: one class a shape of JSON.
+
+Field names are the reference's where it has the same thing; its clients read them. All times are Unix epoch milliseconds, all
+durations milliseconds, all rates fractions from 0 to 1.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from brakit_server.records import AuthCheck, Callsite, Error, Fetch, Frame, Log, Query, Request, Span
+
+Severity = Literal["critical", "warning", "info"]
+State = Literal["open", "fixing", "resolved", "stale", "regressed"]
+Category = Literal["security", "performance", "reliability"]
+
+
+class Answer(msgspec.Struct, rename="camel", omit_defaults=True):
+    """A JSON object of the API. Fields that are unknown are left out."""
+
+
+# Lists
+
+
+class Requests(Answer, kw_only=True):
+    """`GET /api/requests`, newest first."""
+
+    total: int
+    requests: list[Request]
+    next: str | None = None
+    """Cursor of the next page: pass it as `before`."""
+
+
+class Queries(Answer, kw_only=True):
+    """`GET /api/queries`, newest first."""
+
+    total: int
+    entries: list[Query]
+    next: str | None = None
+
+
+class Fetches(Answer, kw_only=True):
+    """`GET /api/fetches`, newest first."""
+
+    total: int
+    entries: list[Fetch]
+    next: str | None = None
+
+
+class Logs(Answer, kw_only=True):
+    """`GET /api/logs`, newest first."""
+
+    total: int
+    entries: list[Log]
+    next: str | None = None
+
+
+class Errors(Answer, kw_only=True):
+    """`GET /api/errors`, newest first."""
+
+    total: int
+    entries: list[Error]
+    next: str | None = None
+
+
+# One request
+
+
+class QueryEntry(Answer, tag_field="type", tag="query", kw_only=True):
+    timestamp: float
+    data: Query
+
+
+class FetchEntry(Answer, tag_field="type", tag="fetch", kw_only=True):
+    timestamp: float
+    data: Fetch
+
+
+class LogEntry(Answer, tag_field="type", tag="log", kw_only=True):
+    timestamp: float
+    data: Log
+
+
+class ErrorEntry(Answer, tag_field="type", tag="error", kw_only=True):
+    timestamp: float
+    data: Error
+
+
+class SpanEntry(Answer, tag_field="type", tag="span", kw_only=True):
+    timestamp: float
+    data: Span
+
+
+class AuthEntry(Answer, tag_field="type", tag="auth", kw_only=True):
+    timestamp: float
+    data: AuthCheck
+
+
+TimelineEntry = QueryEntry | FetchEntry | LogEntry | ErrorEntry | SpanEntry | AuthEntry
+"""One event of a request. `type` is the reference's word for it; `span` and `auth` are ours."""
+
+
+class Counts(Answer, omit_defaults=False, kw_only=True):
+    """Events of a request by type."""
+
+    fetches: int = 0
+    logs: int = 0
+    errors: int = 0
+    queries: int = 0
+    spans: int = 0
+
+
+class Activity(Answer, kw_only=True):
+    """`GET /api/activity?requestId=`: the events of one request by time."""
+
+    request_id: str
+    total: int
+    timeline: list[TimelineEntry]
+    counts: Counts
+
+
+class ActivityOfOne(Answer, kw_only=True):
+    """One request of `GET /api/activity?requestIds=`."""
+
+    total: int
+    timeline: list[TimelineEntry]
+    counts: Counts
+
+
+class Activities(Answer, kw_only=True):
+    """`GET /api/activity?requestIds=`."""
+
+    request_ids: list[str]
+    activities: dict[str, ActivityOfOne]
+
+
+class Child(Answer, kw_only=True):
+    """A request that this one caused in another service, with its own events."""
+
+    request: Request
+    timeline: list[TimelineEntry]
+
+
+class RequestDetail(Answer, kw_only=True):
+    """`GET /api/requests/<id>`: everything about one request."""
+
+    request: Request
+    timeline: list[TimelineEntry]
+    counts: Counts
+    children: list[Child]
+    parent: Request | None = None
+    """The request of another service that caused this one."""
+    issues: list[StatefulIssue]
+    """Issues that name this request as evidence, or its endpoint."""
+    run: Run | None = None
+    """The process that answered."""
+
+
+# Issues
+
+
+class Issue(Answer, kw_only=True):
+    """What a rule found."""
+
+    category: Category
+    rule: str
+    severity: Severity
+    title: str
+    desc: str
+    hint: str
+    """What to change."""
+    detail: str | None = None
+    endpoint: str | None = None
+    """`METHOD route-template`."""
+    subject: str | None = None
+    """What it is about within the endpoint: a query shape, an exception class."""
+    call_site: Callsite | None = None
+    """The line to change."""
+    evidence: list[str] = []
+    """Ids of the newest requests (and for an error outside a request: events) that show it, at most 10."""
+    cost_ms: float | None = None
+    """Milliseconds that a request would save, as far as they can be known."""
+    sql: str | None = None
+    """The statement, where there is one."""
+
+
+class StatefulIssue(Answer, omit_defaults=False, kw_only=True):
+    """An issue: a finding with its life."""
+
+    issue_id: str
+    state: State
+    source: Literal["passive"]
+    category: Category
+    issue: Issue
+    first_seen_at: float
+    last_seen_at: float
+    resolved_at: float | None = None
+    occurrences: int
+    """Requests in which it was found."""
+    clean_hits_since_last_seen: int
+    """Requests of its endpoint since then in which it was not found."""
+    ai_status: Literal["fixed", "wont_fix"] | None = None
+    ai_notes: str | None = None
+
+
+class Insights(Answer, kw_only=True):
+    """`GET /api/insights` and `/api/security`."""
+
+    issues: list[StatefulIssue]
+
+
+class Findings(Answer, kw_only=True):
+    """`GET /api/findings`."""
+
+    total: int
+    findings: list[StatefulIssue]
+
+
+# Groups
+
+
+class QueryShape(Answer, kw_only=True):
+    """All statements of one shape."""
+
+    shape_hash: str
+    shape: str
+    """The statement without its values."""
+    operation: str
+    table: str
+    system: str | None = None
+    services: list[str]
+    count: int
+    errors: int
+    total_ms: float
+    p50_ms: float
+    p95_ms: float
+    max_ms: float
+    rows: int | None = None
+    """Rows read or changed in all, where the driver told."""
+    requests: int
+    """Requests in which it ran."""
+    endpoints: list[str]
+    """Where it ran, most often first, at most 10."""
+    call_sites: list[Callsite]
+    """Most frequent first, at most 5."""
+    last_seen_at: float
+    last_request_id: str | None = None
+
+
+class QueryShapes(Answer, kw_only=True):
+    """`GET /api/shapes`, by total time."""
+
+    total: int
+    shapes: list[QueryShape]
+
+
+class ErrorGroup(Answer, kw_only=True):
+    """Errors of one class from one line."""
+
+    key: str
+    name: str
+    message: str
+    """Of the newest."""
+    count: int
+    first_seen_at: float
+    last_seen_at: float
+    handled: bool
+    services: list[str]
+    endpoints: list[str]
+    frame: Frame | None = None
+    """Innermost own frame, with its source lines."""
+    last: Error
+    last_request_id: str | None = None
+
+
+class ErrorGroups(Answer, kw_only=True):
+    """`GET /api/errors/groups`, newest first."""
+
+    total: int
+    groups: list[ErrorGroup]
+
+
+# Endpoints
+
+
+class LiveRequestPoint(Answer, kw_only=True):
+    """One request of an endpoint."""
+
+    timestamp: float
+    duration_ms: float
+    status_code: int
+    query_count: int
+    query_time_ms: float
+    fetch_time_ms: float
+    request_id: str | None = None
+
+
+class EndpointSummary(Answer, kw_only=True):
+    """Figures of one endpoint."""
+
+    p95_ms: float
+    median_ms: float
+    error_rate: float
+    avg_query_count: float
+    total_requests: int
+    avg_query_time_ms: float
+    avg_fetch_time_ms: float
+    avg_app_time_ms: float
+
+
+class SessionMetric(Answer, kw_only=True):
+    """Figures of one endpoint in one run of its service."""
+
+    session_id: str
+    started_at: float
+    avg_duration_ms: float
+    p95_duration_ms: float
+    request_count: int
+    error_count: int
+    avg_query_count: float
+    avg_query_time_ms: float
+    avg_fetch_time_ms: float
+
+
+class LiveEndpointData(Answer, omit_defaults=False, kw_only=True):
+    """One endpoint of `GET /api/metrics/live`."""
+
+    endpoint: str
+    requests: list[LiveRequestPoint]
+    summary: EndpointSummary
+    sessions: list[SessionMetric] = []
+    baseline_p95_ms: float | None = None
+    service: str | None = None
+
+
+class LiveMetrics(Answer, kw_only=True):
+    """`GET /api/metrics/live`, slowest first."""
+
+    endpoints: list[LiveEndpointData]
+
+
+class EndpointMetrics(Answer, kw_only=True):
+    """One endpoint of `GET /api/metrics`."""
+
+    endpoint: str
+    sessions: list[SessionMetric]
+    data_points: list[LiveRequestPoint] = []
+
+
+class Metrics(Answer, kw_only=True):
+    """`GET /api/metrics`."""
+
+    endpoints: list[EndpointMetrics]
+
+
+# Flows
+
+
+class LabeledRequest(Request, kw_only=True):
+    """A request of a flow, with what it means to the person who caused it."""
+
+    category: str
+    label: str
+    source_page: str | None = None
+    is_duplicate: bool | None = None
+    is_strict_mode_dupe: bool | None = None
+    polling_count: int | None = None
+    polling_duration_ms: float | None = None
+
+
+class RequestFlow(Answer, omit_defaults=False, kw_only=True):
+    """What the person did: the requests of one action."""
+
+    id: str
+    label: str
+    requests: list[LabeledRequest]
+    start_time: float
+    total_duration_ms: float
+    has_errors: bool
+    warnings: list[str]
+    source_page: str
+    redundancy_pct: int
+
+
+class Flows(Answer, kw_only=True):
+    """`GET /api/flows`, newest first."""
+
+    total: int
+    flows: list[RequestFlow]
+
+
+# The server
+
+
+class Run(Answer, kw_only=True):
+    """One process that sends or has sent."""
+
+    run: str
+    service: str
+    host: str | None = None
+    pid: int | None = None
+    started: float | None = None
+    runtime: str | None = None
+    framework: str | None = None
+    sdk: str | None = None
+    root: str | None = None
+    """Project root: what paths of call sites are relative to."""
+    instrumentations: dict[str, str] = {}
+    first_seen_at: float
+    last_seen_at: float
+    events: int
+    dropped: dict[str, int] = {}
+
+
+class Status(Answer, kw_only=True):
+    """`GET /api/status`: the server and what sends to it."""
+
+    version: str
+    started_at: float
+    project: str
+    """Name of the project's folder."""
+    database_bytes: int
+    max_bytes: int
+    max_age_days: float
+    events: dict[str, int]
+    """Stored events by kind."""
+    dropped: dict[str, int]
+    """Events that the SDKs had to drop, by reason."""
+    rejected: int
+    """Events that were refused since the start."""
+    runs: list[Run]
+    quarantined_rules: list[str] = []
+    """Rules that failed and were set aside."""
+
+
+class Bucket(Answer, kw_only=True):
+    """Requests of one stretch of time."""
+
+    timestamp: float
+    requests: int
+    errors: int
+    """Answers of 500 and above."""
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+
+
+class EndpointRow(Answer, kw_only=True):
+    """One endpoint in the overview."""
+
+    endpoint: str
+    service: str | None = None
+    requests: int
+    errors: int
+    p50_ms: float
+    p95_ms: float
+    avg_query_count: float
+    db_share: float
+    """Fraction of the time spent in the database."""
+    fetch_share: float
+    issues: int
+
+
+class Overview(Answer, kw_only=True):
+    """`GET /api/overview?minutes=`: health at a glance."""
+
+    since: float
+    requests: int
+    errors: int
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    queries: int
+    fetches: int
+    logs: int
+    exceptions: int
+    buckets: list[Bucket]
+    endpoints: list[EndpointRow]
+    """Most total time first, at most 12."""
+    issues: list[StatefulIssue]
+    """Open and regressed, worst first, at most 6."""
+    recent_errors: list[ErrorGroup]
+    """Newest first, at most 5."""
+    services: list[str]

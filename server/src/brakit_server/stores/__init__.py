@@ -1,0 +1,158 @@
+"""The `Store` protocol: what the server needs of a place that keeps events. One file a store; one contract test over all."""
+
+from __future__ import annotations
+
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from brakit_server.answers import ErrorGroup, QueryShape, StatefulIssue
+from brakit_server.records import Entry, Error, Fetch, Log, Query, Request
+
+T = TypeVar("T")
+
+
+class Resource(msgspec.Struct, kw_only=True):
+    """The process that sent a batch."""
+
+    run: str
+    """Identity of the process: host, process id and start in one string."""
+    service: str
+    host: str | None = None
+    pid: int | None = None
+    started: float | None = None
+    runtime: str | None = None
+    framework: str | None = None
+    sdk: str | None = None
+    root: str | None = None
+    instrumentations: dict[str, str] = {}
+
+
+class Batch(msgspec.Struct, kw_only=True):
+    """What one POST brought, validated: the entries that are good, in the order of the payload."""
+
+    batch_id: str | None
+    resource: Resource
+    entries: list[tuple[int, str, Entry | msgspec.Raw]]
+    """Index in the payload, kind, record; the raw data for a kind that this version does not know."""
+    dropped: dict[str, int]
+    received_at: float
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """An entry with its place in the store: `seq` grows with every stored entry and never repeats."""
+
+    seq: int
+    kind: str
+    entry: Entry
+
+
+class Timeline(msgspec.Struct, kw_only=True):
+    """One request with its events, by time."""
+
+    request: Request
+    entries: list[Stored]
+    """Everything but requests."""
+
+
+class Where(msgspec.Struct, kw_only=True, frozen=True):
+    """Which events: every condition that is set must hold."""
+
+    request_id: str | None = None
+    """Owner of the event."""
+    service: str | None = None
+    method: str | None = None
+    status: str | None = None
+    """`404`, or a class: `4xx`."""
+    search: str | None = None
+    """Case-insensitive substring of the kind's main texts (requests: url and bodies; queries: sql; fetches: url; logs: message,
+    logger; errors: name, message)."""
+    level: str | None = None
+    endpoint: str | None = None
+    shape_hash: str | None = None
+    since: float | None = None
+    """Start at or after, epoch milliseconds."""
+    before: str | None = None
+    """Cursor: older than the last entry of the page before."""
+    limit: int = 500
+    offset: int = 0
+
+
+class Page(msgspec.Struct, Generic[T], kw_only=True):
+    """One page, newest first."""
+
+    total: int
+    """All that match, not just this page."""
+    entries: list[T]
+    next: str | None = None
+
+
+class Size(msgspec.Struct, kw_only=True):
+    """What the store holds."""
+
+    bytes: int
+    events: dict[str, int]
+    rejected: int = 0
+
+
+class StoreUnavailable(Exception):
+    """The store cannot take or give data now (disk full, locked, closed); the same call may work later."""
+
+
+class Store(Protocol):
+    """Keeps events durably. Every method raises `StoreUnavailable` when the storage cannot be used."""
+
+    async def append(self, batch: Batch) -> list[Stored]:
+        """Store a batch; return when it is durable. A `batch_id` seen before stores nothing and returns an empty list."""
+        ...
+
+    async def requests(self, where: Where) -> Page[Request]: ...
+    async def queries(self, where: Where) -> Page[Query]: ...
+    async def fetches(self, where: Where) -> Page[Fetch]: ...
+    async def logs(self, where: Where) -> Page[Log]: ...
+    async def errors(self, where: Where) -> Page[Error]: ...
+
+    async def timelines(self, request_ids: list[str]) -> dict[str, Timeline]:
+        """The requests among `request_ids` that are stored, with their events."""
+        ...
+
+    async def activity(self, owner_ids: list[str]) -> dict[str, list[Stored]]:
+        """Events by owner, by time, whether or not the owner itself has arrived."""
+        ...
+
+    async def children(self, request_id: str) -> list[Request]:
+        """Requests of any service that this request caused."""
+        ...
+
+    async def since(self, seq: int, limit: int) -> list[Stored]:
+        """Entries after `seq` in order, at most `limit`."""
+        ...
+
+    async def last_seq(self) -> int:
+        """The newest `seq`, 0 when nothing is stored."""
+        ...
+
+    async def query_shapes(self, where: Where) -> list[QueryShape]: ...
+    async def error_groups(self, where: Where) -> list[ErrorGroup]: ...
+
+    async def runs(self) -> list[tuple[Resource, float, float, int, dict[str, int]]]:
+        """Every process known: first seen, last seen, events, drops by reason."""
+        ...
+
+    async def issues(self) -> list[StatefulIssue]: ...
+
+    async def save_issues(self, issues: list[StatefulIssue], removed: list[str]) -> None:
+        """Insert or replace by `issue_id`; delete `removed`."""
+        ...
+
+    async def size(self) -> Size: ...
+
+    async def expire(self) -> int:
+        """Delete what is over the age or size cap, oldest first; return how many events."""
+        ...
+
+    async def clear(self) -> None:
+        """Delete all events and issues; nothing of them stays in the file."""
+        ...
+
+    async def close(self) -> None: ...
