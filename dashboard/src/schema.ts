@@ -359,6 +359,7 @@ export interface Issue {
   hint: string;
   detail?: string;
   endpoint?: string;
+  service?: string;
   subject?: string;
   callSite?: Callsite;
   evidence?: string[];

@@ -174,6 +174,7 @@ class Issue(Answer, kw_only=True):
     detail: str | None = None
     endpoint: str | None = None
     """`METHOD route-template`."""
+    service: str | None = None
     subject: str | None = None
     """What it is about within the endpoint: a query shape, an exception class."""
     call_site: Callsite | None = None

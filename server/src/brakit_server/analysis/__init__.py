@@ -1,0 +1,1 @@
+"""What is learned from events: findings of rules, issues, figures of endpoints, flows."""

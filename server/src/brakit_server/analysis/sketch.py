@@ -1,0 +1,81 @@
+"""`Sketch`: the distribution of any number of durations in a bounded place."""
+
+from __future__ import annotations
+
+import math
+
+GROWTH = 1.04
+"""Each bucket is 4 % wider than the one before: a quantile is at most 2 % off."""
+
+SMALLEST_MS = 0.01
+LARGEST_MS = 86_400_000.0
+
+_LOG = math.log(GROWTH)
+
+
+class Sketch:
+    """Counts in buckets of equal relative width, fewer than 600 of them. The order of adding does not matter."""
+
+    __slots__ = ("_buckets", "count", "largest", "total")
+
+    def __init__(self) -> None:
+        self._buckets: dict[int, int] = {}
+        self.count = 0
+        self.total = 0.0
+        self.largest = 0.0
+
+    def add(self, value_ms: float) -> None:
+        """Count one duration; below 0 counts as 0, beyond a day as a day."""
+        value_ms = min(max(value_ms, 0.0), LARGEST_MS)
+        bucket = 0 if value_ms <= SMALLEST_MS else math.ceil(math.log(value_ms / SMALLEST_MS) / _LOG)
+        self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
+        self.count += 1
+        self.total += value_ms
+        self.largest = max(self.largest, value_ms)
+
+    def quantile(self, q: float) -> float:
+        """The nearest-rank quantile in milliseconds, `q` from 0 to 1; 0 when nothing was added."""
+        return _quantile(sorted((self._middle(bucket), count) for bucket, count in self._buckets.items()), q)
+
+    def median(self) -> float:
+        """Milliseconds; 0 when nothing was added."""
+        return self.quantile(0.5)
+
+    def mad(self) -> float:
+        """Median absolute deviation from the median, in milliseconds."""
+        median = self.median()
+        return _quantile(sorted((abs(self._middle(bucket) - median), count) for bucket, count in self._buckets.items()), 0.5)
+
+    def mean(self) -> float:
+        """Milliseconds; 0 when nothing was added."""
+        return self.total / self.count if self.count else 0.0
+
+    def _middle(self, bucket: int) -> float:
+        if bucket == 0:
+            return SMALLEST_MS / 2
+        return min(SMALLEST_MS * GROWTH ** (bucket - 0.5), self.largest)
+
+
+def _quantile(weighted: list[tuple[float, int]], q: float) -> float:
+    rank = max(1, math.ceil(q * sum(count for _, count in weighted)))
+    for value, count in weighted:
+        rank -= count
+        if rank <= 0:
+            return value
+    return 0.0
+
+
+def quantile(values: list[float], q: float) -> float:
+    """The nearest-rank quantile of `values`; 0 when there are none."""
+    return sorted(values)[max(0, math.ceil(q * len(values)) - 1)] if values else 0.0
+
+
+def median(values: list[float]) -> float:
+    """The lower median of `values`; 0 when there are none."""
+    return quantile(values, 0.5)
+
+
+def mad(values: list[float]) -> float:
+    """Median absolute deviation from the median of `values`."""
+    middle = median(values)
+    return median([abs(value - middle) for value in values])
