@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+
 import msgspec
 
 from brakit_server.answers import Category, Issue, Severity

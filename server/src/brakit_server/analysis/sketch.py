@@ -53,7 +53,7 @@ class Sketch:
     def _middle(self, bucket: int) -> float:
         if bucket == 0:
             return SMALLEST_MS / 2
-        return min(SMALLEST_MS * GROWTH ** (bucket - 0.5), self.largest)
+        return min(SMALLEST_MS * math.pow(GROWTH, bucket - 0.5), self.largest)
 
 
 def _quantile(weighted: list[tuple[float, int]], q: float) -> float:

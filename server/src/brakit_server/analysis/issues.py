@@ -1,0 +1,195 @@
+"""The life of issues: findings that stay, with a state and counts that follow requests, not runs of the analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Literal
+
+import msgspec
+
+from brakit_server.analysis.finding import EVIDENCE_LIMIT, SEVERITIES, Finding
+from brakit_server.answers import Category, State, StatefulIssue
+from brakit_server.records import Request
+
+CLEAN_HITS = 5
+"""Requests of the endpoint without it, one after the other, that make an issue resolved."""
+
+STALE_MS = 30 * 60_000.0
+"""Without traffic of its endpoint for so long, an issue is stale."""
+
+RESOLVED_KEPT_MS = 24 * 3_600_000.0
+STALE_KEPT_MS = 7 * 24 * 3_600_000.0
+LIMIT = 1000
+"""Issues that are kept."""
+
+WORDING_MS = 60_000.0
+"""A milder finding replaces the words of a worse one only when that is so old: single fast requests do not hide it."""
+
+_ALIVE = ("open", "fixing", "regressed")
+
+Place = tuple[str | None, str | None]
+"""Service and endpoint."""
+
+
+def place_of(issue: StatefulIssue) -> Place:
+    """Where the issue is."""
+    return issue.issue.service, issue.issue.endpoint
+
+
+class Issues:
+    """All issues by id. What changed since the last `take_changes` is remembered. All times epoch milliseconds."""
+
+    def __init__(self, known: Collection[StatefulIssue] = ()) -> None:
+        self._issues: dict[str, StatefulIssue] = {}
+        self._places: dict[Place, set[str]] = {}
+        self._worded: dict[str, float] = {}
+        self._changed: set[str] = set()
+        self._removed: set[str] = set()
+        for issue in known:
+            self._add(_copy(issue))
+
+    def __len__(self) -> int:
+        return len(self._issues)
+
+    def get(self, issue_id: str) -> StatefulIssue | None:
+        """A copy of the issue, None when there is none."""
+        issue = self._issues.get(issue_id)
+        return _copy(issue) if issue is not None else None
+
+    def all(self, state: State | None = None, category: Category | None = None) -> list[StatefulIssue]:
+        """Copies, worst first, then newest first. `state` wins over `category`."""
+        chosen = [
+            _copy(issue)
+            for issue in self._issues.values()
+            if (issue.state == state if state else category is None or issue.category == category)
+        ]
+        chosen.sort(key=lambda issue: (SEVERITIES.index(issue.issue.severity), -issue.last_seen_at, issue.issue_id))
+        return chosen
+
+    def last_seen(self) -> float:
+        """When an issue was last found; 0 when none ever was."""
+        return max((issue.last_seen_at for issue in self._issues.values()), default=0.0)
+
+    def found(self, finding: Finding, now: float, *, count: bool) -> None:
+        """A request shows it. `count` is False when the same request was counted before."""
+        issue = self._issues.get(finding.identity)
+        self._changed.add(finding.identity)
+        if issue is None:
+            self._add(
+                StatefulIssue(
+                    issue_id=finding.identity,
+                    state="open",
+                    source="passive",
+                    category=finding.category,
+                    issue=finding.issue(),
+                    first_seen_at=now,
+                    last_seen_at=now,
+                    occurrences=1,
+                    clean_hits_since_last_seen=0,
+                )
+            )
+            self._worded[finding.identity] = now
+            self._bound()
+            return
+        evidence = list(dict.fromkeys([*finding.evidence, *issue.issue.evidence]))[:EVIDENCE_LIMIT]
+        milder = SEVERITIES.index(finding.severity) > SEVERITIES.index(issue.issue.severity)
+        if not milder or now - self._worded.get(issue.issue_id, 0.0) > WORDING_MS or issue.state not in _ALIVE:
+            issue.issue = finding.issue()
+            self._worded[issue.issue_id] = now
+        issue.issue.evidence = evidence
+        issue.last_seen_at = now
+        issue.clean_hits_since_last_seen = 0
+        issue.occurrences += count
+        if issue.state not in _ALIVE and issue.ai_status != "wont_fix":
+            issue.state = "regressed" if issue.state == "resolved" else "open"
+            issue.resolved_at = None
+
+    def clean(self, request: Request, place: Place, found: Collection[str], undecided: Collection[str], now: float) -> None:
+        """A request of `place` was judged: issues of it that are not `found` had a clean hit, except those of rules that are
+        `undecided`. A request that failed did not get as far and proves nothing."""
+        for issue_id in self._places.get(place, ()):
+            issue = self._issues[issue_id]
+            if issue_id in found or issue.state not in _ALIVE or issue.issue.rule in undecided:
+                continue
+            if request.cancelled or request.status_code >= (500 if issue.category == "reliability" else 400):
+                continue
+            issue.clean_hits_since_last_seen += 1
+            self._changed.add(issue_id)
+            if issue.clean_hits_since_last_seen >= CLEAN_HITS:
+                issue.state = "resolved"
+                issue.resolved_at = now
+
+    def sweep(self, now: float, last_traffic: Callable[[Place], float]) -> None:
+        """Make stale what saw no traffic for long, and forget what was resolved or stale for long."""
+        for issue in list(self._issues.values()):
+            seen = max(issue.last_seen_at, last_traffic(place_of(issue)))
+            if issue.state in _ALIVE and now - seen > STALE_MS:
+                issue.state = "stale"
+                self._changed.add(issue.issue_id)
+            if issue.ai_status == "wont_fix":
+                continue
+            resolved = issue.state == "resolved" and now - (issue.resolved_at or issue.last_seen_at) > RESOLVED_KEPT_MS
+            if resolved or (issue.state == "stale" and now - seen > STALE_KEPT_MS):
+                self._remove(issue.issue_id)
+
+    def report(self, issue_id: str, status: Literal["fixed", "wont_fix"], notes: str) -> bool:
+        """What was done about it; False when there is no such issue."""
+        issue = self._issues.get(issue_id)
+        if issue is None:
+            return False
+        issue.ai_status, issue.ai_notes = status, notes
+        if status == "fixed":
+            issue.state = "fixing"
+            issue.resolved_at = None
+            issue.clean_hits_since_last_seen = 0
+        self._changed.add(issue_id)
+        return True
+
+    def clear(self) -> None:
+        """Forget all."""
+        for issue_id in list(self._issues):
+            self._remove(issue_id)
+
+    @property
+    def dirty(self) -> bool:
+        """Whether `take_changes` would bring something."""
+        return bool(self._changed or self._removed)
+
+    def take_changes(self) -> tuple[list[StatefulIssue], list[str]]:
+        """Copies of what changed and ids of what went since the last call."""
+        changed = [_copy(self._issues[issue_id]) for issue_id in sorted(self._changed)]
+        removed = sorted(self._removed)
+        self._changed, self._removed = set(), set()
+        return changed, removed
+
+    def return_changes(self, changed: Collection[StatefulIssue], removed: Collection[str]) -> None:
+        """They could not be saved: bring them again with the next `take_changes`."""
+        self._changed.update(issue.issue_id for issue in changed if issue.issue_id in self._issues)
+        self._removed.update(issue_id for issue_id in removed if issue_id not in self._issues)
+
+    def _add(self, issue: StatefulIssue) -> None:
+        self._issues[issue.issue_id] = issue
+        self._places.setdefault(place_of(issue), set()).add(issue.issue_id)
+        self._removed.discard(issue.issue_id)
+
+    def _remove(self, issue_id: str) -> None:
+        place = place_of(self._issues.pop(issue_id))
+        self._places[place].discard(issue_id)
+        if not self._places[place]:
+            del self._places[place]
+        self._worded.pop(issue_id, None)
+        self._changed.discard(issue_id)
+        self._removed.add(issue_id)
+
+    def _bound(self) -> None:
+        if len(self._issues) > LIMIT:
+            oldest = min(
+                self._issues.values(),
+                key=lambda issue: (issue.ai_status == "wont_fix", issue.state in _ALIVE, issue.last_seen_at),
+            )
+            self._remove(oldest.issue_id)
+
+
+def _copy(issue: StatefulIssue) -> StatefulIssue:
+    inner = msgspec.structs.replace(issue.issue, evidence=list(issue.issue.evidence))
+    return msgspec.structs.replace(issue, issue=inner)
