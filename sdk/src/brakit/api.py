@@ -1,0 +1,94 @@
+"""The public functions. Every one does nothing when brakit is switched off, and none raises for what the app hands in."""
+
+from __future__ import annotations
+
+import sys
+
+from brakit import callsite, client, context, errors
+from brakit.guard import run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from brakit.context import Owner
+    from brakit.record import Record
+
+
+def capture_error(error: BaseException | None = None) -> None:
+    """Report an exception that the app has handled; without one, that which is being handled now."""
+    active = client.current()
+    error = sys.exc_info()[1] if error is None else error
+    if active is not None and isinstance(error, BaseException):
+        run(active.failures, "capture_error", errors.capture, active, error, "capture_error", True)
+
+
+def auth_check(provider: str, result: str | None = None, *, subject_kind: str | None = None, checked: str | None = None) -> None:
+    """Report that an authentication or permission check ran.
+
+    `provider` says who checked (`session`, `jwt`), `result` what came out (`allowed`, `denied`, `anonymous`), `subject_kind` what was
+    checked for (`user`, `service`; never who), `checked` the scope, permission or role that was asked for.
+    """
+    active = client.current()
+    if active is None:
+        return
+    record = active.record("auth.check", provider=provider, result=result, subject_kind=subject_kind, checked=checked)
+    record.site = callsite.find(sys._getframe(1))
+    record.emit(active.buffer)
+
+
+class span:  # noqa: N801, it is used like a function
+    """A named stretch of work: `with brakit.span("render", pages=3):`, in sync and in async code.
+
+    What happens inside belongs to it. Attributes are names with plain values; they are sent as text, scrubbed.
+    """
+
+    def __init__(self, name: str, **attributes: object) -> None:
+        self._name = name
+        self._attributes = attributes
+        self._record: Record | None = None
+        self._before: Owner | None = None
+
+    def __enter__(self) -> None:
+        active = client.current()
+        if active is None:
+            return
+        owner = context.span_owner()
+        data = {key: _plain(value) for key, value in self._attributes.items()}
+        self._record = active.record("span", name=str(self._name), span_id=owner.id, attributes=data or None)
+        self._record.site = callsite.find(sys._getframe(1))
+        self._before = context.enter(owner)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        record, self._record = self._record, None
+        if record is None:
+            return
+        context.enter(self._before)
+        active = client.current()
+        if active is not None:
+            record.finish(active.buffer, error=None if error is None else errors.text_of(error))
+
+    async def __aenter__(self) -> None:
+        self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+
+def flush(timeout: float = 2.0) -> bool:
+    """Send what is captured so far; True when all of it has arrived within `timeout` seconds (or nothing was to be sent)."""
+    active = client.current()
+    return True if active is None else active.flush(timeout)
+
+
+def shutdown(timeout: float = 0.5) -> None:
+    """Put back everything that was patched and send what is captured so far, for at most `timeout` seconds."""
+    client.shutdown(timeout)
+
+
+def _plain(value: object) -> object:
+    from brakit.record import plain_value
+
+    return plain_value(value)

@@ -1,0 +1,97 @@
+"""The records that wait for the sender: bounded in count and bytes, never blocking, every drop counted.
+
+`append` runs on the app's threads. It takes no lock: `deque.append` and `deque.popleft` are atomic, and so is a garbage collection
+that logs in the middle of one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import count
+from os import getpid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from brakit.record import Record
+
+MAX_BYTES = 32 * 1024 * 1024
+"""Bytes of bodies and texts held at most, beside the records themselves."""
+FLUSH_AT = 20
+"""Records at which the sender is woken early; the seed's threshold."""
+
+
+class Counter:
+    """A count that many threads may raise: `itertools.count` advances in one step of the interpreter."""
+
+    __slots__ = ("_count", "_read")
+
+    def __init__(self) -> None:
+        self._count = count()
+        self._read = 0
+
+    def add(self) -> None:
+        next(self._count)
+
+    def value(self) -> int:
+        """How often `add` was called. Reading advances the underlying count as well, so reads are counted and taken off."""
+        total = next(self._count) - self._read
+        self._read += 1
+        return total
+
+
+class Buffer:
+    """Oldest out first. `wake` is called when the sender sleeps and there is something to send."""
+
+    def __init__(self, limit: int, wake: Callable[[], None], forked: Callable[[], None]) -> None:
+        self.limit = limit
+        self.wake = wake
+        self.forked = forked
+        self.reset()
+
+    def reset(self) -> None:
+        """Start empty: at first, and in a child process, which must not send what its parent will."""
+        self.records: deque[Record] = deque()
+        self.bytes = 0
+        self.awake = False
+        self.overflow = Counter()
+        self.pid = getpid()
+
+    def append(self, record: Record) -> None:
+        """Take a record; the oldest goes when there is no room."""
+        # Some servers fork without running Python's at-fork hooks (uWSGI), so the process id is compared here.
+        if self.pid != getpid():
+            self.forked()
+        records = self.records
+        if record.cost:
+            self.bytes += record.cost
+        if len(records) >= self.limit or self.bytes > MAX_BYTES:
+            self._drop()
+        records.append(record)
+        if not self.awake:
+            self.awake = True
+            self.wake()
+        elif len(records) == FLUSH_AT:
+            self.wake()
+
+    def _drop(self) -> None:
+        while len(self.records) >= self.limit or (self.bytes > MAX_BYTES and self.records):
+            try:
+                self.bytes -= self.records.popleft().cost
+            except IndexError:
+                return
+            self.overflow.add()
+
+    def take(self, most: int) -> list[Record]:
+        """The oldest records, at most `most`."""
+        taken = []
+        for _ in range(most):
+            try:
+                taken.append(self.records.popleft())
+            except IndexError:
+                # Two threads may have lost an update between them; empty is known to be 0.
+                self.bytes = 0
+                break
+            self.bytes -= taken[-1].cost
+        return taken

@@ -1,0 +1,87 @@
+"""The innermost line of the app's own code: a walk over frames that reads nothing but file names."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, FrameType, TracebackType
+
+MAX_DEPTH = 200
+MAX_FRAMES = 100
+"""Frames kept of one traceback: the outermost half and the innermost half of a deeper one."""
+MAX_FILES = 20_000
+
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_LIBRARY_FOLDERS = ("site-packages", "dist-packages")
+_own: dict[str, bool] = {}
+
+
+def is_own(filename: str) -> bool:
+    """True for the app's own code: neither ours, nor the standard library's, nor an installed package's."""
+    own = _own.get(filename)
+    if own is None:
+        if len(_own) >= MAX_FILES:
+            _own.clear()
+        own = _own[filename] = _judge(filename)
+    return own
+
+
+def _judge(filename: str) -> bool:
+    if filename.startswith("<"):
+        return False
+    path = os.path.abspath(filename)
+    if path.startswith(_HERE):
+        return False
+    parts = path.split(os.sep)
+    return not any(folder in parts for folder in _LIBRARY_FOLDERS) and not path.startswith(_stdlib())
+
+
+def _stdlib() -> tuple[str, ...]:
+    folder = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+    return (folder, os.path.realpath(folder) + os.sep)
+
+
+def find(frame: FrameType | None) -> tuple[CodeType, int] | None:
+    """The innermost own frame from `frame` outwards, None when there is none.
+
+    Async SQLAlchemy runs the driver in a greenlet, whose frames end where it was switched to: the walk goes on in its parent
+    (https://docs.sqlalchemy.org/en/20/_modules/sqlalchemy/util/concurrency.html).
+    """
+    own = _own
+    depth = 0
+    greenlet = None
+    while True:
+        while frame is not None and depth < MAX_DEPTH:
+            code = frame.f_code
+            known = own.get(code.co_filename)
+            if known or (known is None and is_own(code.co_filename)):
+                return code, frame.f_lineno
+            frame = frame.f_back
+            depth += 1
+        if depth >= MAX_DEPTH:
+            return None
+        if greenlet is None:
+            library = sys.modules.get("greenlet")
+            greenlet = library.getcurrent() if library is not None else None
+        greenlet = greenlet.parent if greenlet is not None else None
+        if greenlet is None:
+            return None
+        frame = greenlet.gr_frame
+        if frame is None:
+            return None
+
+
+def frames_of(traceback: TracebackType | None) -> list[tuple[CodeType, int]]:
+    """Code and line of each frame of a traceback, outermost first; holds no frame, so no local variable lives on."""
+    frames: list[tuple[CodeType, int]] = []
+    while traceback is not None:
+        frames.append((traceback.tb_frame.f_code, traceback.tb_lineno))
+        traceback = traceback.tb_next
+        if len(frames) > 2 * MAX_FRAMES:
+            del frames[MAX_FRAMES // 2 : MAX_FRAMES]
+    if len(frames) > MAX_FRAMES:
+        del frames[MAX_FRAMES // 2 : -(MAX_FRAMES // 2)]
+    return frames

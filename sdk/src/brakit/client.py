@@ -1,0 +1,173 @@
+"""The client: owns the settings, the buffer, the sender and the patches of one process. There is one slot for one client."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from time import time_ns
+
+from brakit import guard
+from brakit.activation import Decision, decide
+from brakit.buffer import Buffer
+from brakit.config import Config
+from brakit.guard import Failures
+from brakit.patch import Patches
+from brakit.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+EXIT_S = 0.5
+"""How long the end of the process may be held up for the last words."""
+
+_client: Client | None = None
+_hooked = False
+
+
+class Client:
+    """Everything of ours in one process. `open` is what every probe asks first."""
+
+    def __init__(self, config: Config, decision: Decision) -> None:
+        self.config = config
+        self.decision = decision
+        self.open = False
+        self.failures = Failures()
+        self.folder = _working_folder()
+        self.framework = ""
+        self.started = time_ns() / 1e6
+        self.patches = Patches(self)
+        self.buffer = Buffer(config.buffer, self._wake, self.forked)
+        self.sender: Any = None
+        self._root: str | None = None
+
+    def start(self) -> None:
+        """Arm the instrumentations. No thread, no file, no library: those come with the first record."""
+        self.open = True
+        self.patches.arm()
+
+    def record(self, kind: str, **data: object) -> Record:
+        """A new record, its clock running."""
+        return Record(kind, data)
+
+    def attempt(self, place: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call one of our own functions; None when it fails."""
+        return guard.run(self.failures, place, function, *args, **kwargs)
+
+    def _wake(self) -> None:
+        if self.sender is None:
+            self.attempt("transport.start", self._make_sender)
+        if self.sender is not None:
+            self.sender.wake()
+
+    def _make_sender(self) -> None:
+        from brakit.transport import Sender
+
+        self.sender = Sender(self)
+
+    @property
+    def root(self) -> str:
+        """The project root, looked up once, on the sender's thread."""
+        if self._root is None:
+            from brakit.discovery import project_root
+
+            self._root = project_root(self.folder)
+        return self._root
+
+    def resource(self) -> dict[str, object]:
+        """This process, as every batch names it."""
+        import socket
+
+        return {
+            "service": self.config.service or os.path.basename(self.root) or "app",
+            "pid": os.getpid(),
+            "started": round(self.started, 3),
+            "host": socket.gethostname(),
+            "runtime": f"{sys.implementation.name} {sys.version.split()[0]}",
+            "framework": self.framework or None,
+            "instrumentations": dict(self.patches.versions),
+            "root": self.root,
+        }
+
+    def forked(self) -> None:
+        """In a child process: what is buffered and under way is the parent's to send; thread and locks do not exist here."""
+        self.buffer.reset()
+        self.started = time_ns() / 1e6
+        if self.sender is not None:
+            self.sender.reset()
+
+    def flush(self, timeout: float) -> bool:
+        """Send what is buffered; True when all has arrived within `timeout` seconds."""
+        if self.sender is None:
+            return not self.buffer.records
+        return bool(self.attempt("transport.flush", self.sender.flush, timeout))
+
+    def shutdown(self, timeout: float = EXIT_S) -> None:
+        """Put every original back, send what is there, end the thread."""
+        self.open = False
+        self.patches.restore()
+        if self.sender is not None:
+            self.attempt("transport.stop", self.sender.stop, timeout)
+
+
+def current() -> Client | None:
+    """The client of this process, None when we are switched off."""
+    return _client
+
+
+def activate() -> Decision:
+    """Start, once, if this process is one to run in. What stands in the way is said on stderr when the person may not know."""
+    global _client, _hooked
+    config = Config()
+    decision = decide(config)
+    for problem in config.problems:
+        _say(problem)
+    if not decision.on:
+        if decision.loud:
+            _say(decision.reason)
+        return decision
+    if _client is None:
+        client = Client(config, decision)
+        guard.run(client.failures, "start", client.start)
+        _client = client
+        if not _hooked:
+            _hooked = True
+            atexit.register(_at_exit)
+            if hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=_after_fork)
+    return decision
+
+
+def shutdown(timeout: float = EXIT_S) -> None:
+    """Undo `activate`."""
+    global _client
+    client, _client = _client, None
+    if client is not None:
+        client.shutdown(timeout)
+
+
+def _at_exit() -> None:
+    if _client is not None:
+        _client.shutdown()
+
+
+def _after_fork() -> None:
+    if _client is not None:
+        _client.forked()
+
+
+def _working_folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.sep
+
+
+def _say(text: str) -> None:
+    if sys.stderr is not None:
+        try:
+            sys.stderr.write(f"brakit: {text}\n")
+        except (OSError, ValueError):
+            return

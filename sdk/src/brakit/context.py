@@ -1,0 +1,131 @@
+"""Whose work is this? The current owner (a request, or a span inside it), and ids in and out of the process."""
+
+from __future__ import annotations
+
+import os
+from contextvars import ContextVar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from brakit.record import Record
+
+REQUEST_ID_HEADER = "x-brakit-request-id"
+FETCH_ID_HEADER = "x-brakit-fetch-id"
+TRACEPARENT_HEADER = "traceparent"
+
+# Our own reference: an app that seeds or replaces `os.urandom` in a test must not make two requests share an id.
+_urandom = os.urandom
+_HEX = frozenset("0123456789abcdef")
+
+
+def new_request_id() -> str:
+    """32 hex digits: id of a request, and of its trace where none came in."""
+    return _urandom(16).hex()
+
+
+def new_span_id() -> str:
+    """16 hex digits: id of a span or a fetch, as W3C Trace Context has it."""
+    return _urandom(8).hex()
+
+
+class Owner:
+    """A request or a span, while it is the one that causes what happens.
+
+    `root` is the request around a span (itself for a request, None for a span outside any request). `request_id` is what the seed
+    calls requestId: the inbound id where there was one.
+    """
+
+    __slots__ = ("finished", "held", "id", "request_id", "root", "seen", "trace_id")
+
+    def __init__(self, id: str, request_id: str | None, trace_id: str, root: Owner | None) -> None:
+        self.id = id
+        self.request_id = request_id
+        self.trace_id = trace_id
+        self.root = root
+        self.finished = False
+        # Queries whose rows are still being read; they go out with the request at the latest.
+        self.held: dict[int, Record] = {}
+        self.seen: set[object] = set()
+
+
+_current: ContextVar[Owner | None] = ContextVar("brakit_owner", default=None)
+current = _current.get
+"""The owner of what happens now, None outside of any."""
+
+
+def enter(owner: Owner | None) -> Owner | None:
+    """Make `owner` the current one; returns the one before.
+
+    Set and overwrite, never `reset(token)`: a token is bound to the context it was made in, and a streamed response is often
+    closed in another one.
+    """
+    before = _current.get()
+    _current.set(owner)
+    return before
+
+
+def request_owner(inbound_id: str | None, traceparent: str | None) -> tuple[Owner, str | None, str | None]:
+    """An owner for a new request, with the inbound request id (or None) and the caller's span id (or None).
+
+    Ids from outside are used only when they have the form of an id; everything else is ignored.
+    """
+    id = new_request_id()
+    inbound = parse_request_id(inbound_id) if inbound_id else None
+    trace_id, span_id = parse_traceparent(traceparent) if traceparent else (None, None)
+    owner = Owner(id, inbound or id, trace_id or (inbound or id).replace("-", "").lower(), None)
+    owner.root = owner
+    return owner, inbound, span_id
+
+
+def span_owner() -> Owner:
+    """An owner for a new span inside the current one."""
+    parent = _current.get()
+    if parent is None:
+        return Owner(new_span_id(), None, new_request_id(), None)
+    return Owner(new_span_id(), parent.request_id, parent.trace_id, parent.root)
+
+
+def parse_request_id(text: str) -> str | None:
+    """`text` as it is when it is 32 hex digits or a UUID, None for anything else."""
+    digits = text
+    if len(text) == 36 and text[8] == text[13] == text[18] == text[23] == "-":
+        digits = text.replace("-", "")
+    return text if len(digits) == 32 and _HEX.issuperset(digits.lower()) else None
+
+
+def parse_traceparent(text: str) -> tuple[str | None, str | None]:
+    """Trace id and parent span id of a W3C `traceparent` (https://www.w3.org/TR/trace-context/), or two None."""
+    if len(text) < 55 or text[2] != "-" or text[35] != "-" or text[52] != "-":
+        return None, None
+    version, trace_id, span_id, flags = text[:2], text[3:35], text[36:52], text[53:55]
+    # Version 00 has exactly 55 characters; a later one may go on behind another dash.
+    if version == "ff" or (version == "00" and len(text) != 55) or (len(text) > 55 and text[55] != "-"):
+        return None, None
+    if not _HEX.issuperset(version + trace_id + span_id + flags) or trace_id == "0" * 32 or span_id == "0" * 16:
+        return None, None
+    return trace_id, span_id
+
+
+def outgoing_headers(owner: Owner | None, fetch_id: str) -> list[tuple[str, str]]:
+    """What a call to a trusted host carries along: the ids under which the callee joins this request."""
+    if owner is None:
+        return [(FETCH_ID_HEADER, fetch_id)]
+    headers = [(TRACEPARENT_HEADER, f"00-{owner.trace_id}-{fetch_id}-01"), (FETCH_ID_HEADER, fetch_id)]
+    if owner.root is not None:
+        headers.insert(0, (REQUEST_ID_HEADER, owner.root.id))
+    return headers
+
+
+def trusted_host(host: str, allowed: tuple[str, ...]) -> bool:
+    """Whether our ids may go there: loopback, private (RFC 1918, RFC 4193, link-local) and allow-listed hosts, single-label names."""
+    host = host.lower().strip("[]")
+    if host in allowed or host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
+        return True
+    if ":" in host:
+        return host == "::1" or host.startswith(("fc", "fd", "fe80:"))
+    parts = host.split(".")
+    if len(parts) == 4 and all(part.isdigit() and part.isascii() for part in parts):
+        first, second = int(parts[0]), int(parts[1])
+        return first in (10, 127) or (first, second) in ((192, 168), (169, 254)) or (first == 172 and 16 <= second <= 31)
+    # A name without a dot is a container or a machine of one's own network.
+    return len(parts) == 1 and bool(host)

@@ -1,0 +1,196 @@
+"""Our failures stay ours.
+
+The user's call runs exactly once, outside of anything that swallows. A probe is a generator cut in two by that call: what it
+raises before or after costs one event and is counted; what the call raises comes back as the same object with its own traceback.
+This is the only file of the SDK that catches every exception.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+    from brakit.client import Client
+
+    Probe = Callable[["Call"], Generator[None, Any, Any]]
+
+
+class Raised(Exception):
+    """Thrown into a probe instead of a result: the user's call raised `error`.
+
+    Not the user's exception itself: throwing that through a generator would add our frames to its traceback.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+class Call:
+    """One call of the user's, as a probe sees it."""
+
+    __slots__ = ("args", "client", "kwargs", "names")
+
+    def __init__(self, client: Client, names: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.client = client
+        self.names = names
+        self.args = args
+        self.kwargs = kwargs
+
+    def arg(self, name: str, default: Any = None) -> Any:
+        """The argument of that name, however it was passed; `default` when it was not."""
+        if name in self.kwargs:
+            return self.kwargs[name]
+        names = self.names
+        for index in range(min(len(names), len(self.args))):
+            if names[index] == name:
+                return self.args[index]
+        return default
+
+    def replace(self, name: str, value: Any) -> None:
+        """Pass `value` to the user's call instead; the caller's own objects are not touched."""
+        names = self.names
+        if name not in self.kwargs and name in names and names.index(name) < len(self.args):
+            index = names.index(name)
+            self.args = (*self.args[:index], value, *self.args[index + 1 :])
+        else:
+            self.kwargs = {**self.kwargs, name: value}
+
+
+class Failures:
+    """What went wrong in our own lines: a count by place, and the text of the first of each."""
+
+    MAX_PLACES = 200
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.first: dict[str, str] = {}
+
+    def add(self, place: str, error: BaseException) -> None:
+        """Count one; keeps text only, so that no frame of the app lives on."""
+        if place not in self.counts and len(self.counts) >= self.MAX_PLACES:
+            place = "elsewhere"
+        self.counts[place] = self.counts.get(place, 0) + 1
+        if place not in self.first:
+            self.first[place] = _describe(error)
+
+
+def _describe(error: BaseException) -> str:
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    where = f" at {traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}" if traceback is not None else ""
+    try:
+        text = str(error)
+    except Exception:
+        text = "<no text>"
+    return f"{type(error).__name__}: {text[:300]}{where}"
+
+
+def run(failures: Failures, place: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call one of our own functions; None when it fails."""
+    try:
+        return function(*args, **kwargs)
+    except Exception as error:
+        failures.add(place, error)
+        return None
+
+
+def text_of(value: object, limit: int) -> str:
+    """`str(value)` of an object that may be hostile; its type where that fails."""
+    try:
+        text = str(value)
+        return text[:limit] if type(text) is str else f"<{type(value).__name__}>"
+    except Exception:
+        return f"<{type(value).__name__}>"
+
+
+def bracket(client: Client, place: str, original: Callable[..., Any], probe: Probe) -> Callable[..., Any]:
+    """`original` with `probe` around it, of the same kind (plain or coroutine function) and the same look."""
+    names = _names(original)
+    failures = client.failures
+
+    def enter(call: Call) -> Generator[None, Any, Any] | None:
+        try:
+            step = probe(call)
+            next(step)
+            return step
+        except StopIteration:
+            return None
+        except Exception as error:
+            failures.add(place, error)
+            return None
+
+    def leave(step: Generator[None, Any, Any], result: Any) -> Any:
+        try:
+            step.send(result)
+        except StopIteration as stop:
+            return result if stop.value is None else stop.value
+        except Exception as error:
+            failures.add(place, error)
+        return result
+
+    def fail(step: Generator[None, Any, Any], error: BaseException) -> None:
+        try:
+            step.throw(Raised(error))
+        except (Raised, StopIteration):
+            pass
+        except Exception as ours:
+            failures.add(place, ours)
+
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        if not client.open:
+            return original(*args, **kwargs)
+        call = Call(client, names, args, kwargs)
+        step = enter(call)
+        if step is None:
+            return original(*call.args, **call.kwargs)
+        try:
+            result = original(*call.args, **call.kwargs)
+        except BaseException as error:
+            fail(step, error)
+            raise
+        return leave(step, result)
+
+    async def coroutine(*args: Any, **kwargs: Any) -> Any:
+        if not client.open:
+            return await original(*args, **kwargs)
+        call = Call(client, names, args, kwargs)
+        step = enter(call)
+        if step is None:
+            return await original(*call.args, **call.kwargs)
+        try:
+            result = await original(*call.args, **call.kwargs)
+        except BaseException as error:
+            fail(step, error)
+            raise
+        return leave(step, result)
+
+    wrapper: Callable[..., Any] = coroutine if _is_coroutine_function(original) else plain
+    for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__", "__type_params__"):
+        if hasattr(original, name):
+            setattr(wrapper, name, getattr(original, name))
+    wrapper.__dict__.update(getattr(original, "__dict__", {}))
+    wrapper.__dict__["__wrapped__"] = original
+    return wrapper
+
+
+def _names(original: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of the positional parameters, through wrappers that say what they wrap."""
+    seen = 0
+    while not hasattr(original, "__code__") and hasattr(original, "__wrapped__") and seen < 20:
+        original = original.__wrapped__
+        seen += 1
+    code = getattr(original, "__code__", None)
+    return code.co_varnames[: code.co_argcount] if code is not None else ()
+
+
+def _is_coroutine_function(function: Any) -> bool:
+    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    if flags & 0x80:  # CO_COROUTINE, https://docs.python.org/3/library/inspect.html#inspect.CO_COROUTINE
+        return True
+    inspect = sys.modules.get("inspect")
+    return bool(inspect is not None and inspect.iscoroutinefunction(function))

@@ -1,0 +1,113 @@
+"""What the app's thread writes down about one event: references and two clock readings, nothing computed."""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+
+from brakit import context
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+
+    from brakit.buffer import Buffer
+    from brakit.context import Owner
+
+# Our own reference: tests that replace the `time` module's clocks must not change our durations.
+clock = perf_counter_ns
+"""Monotonic nanoseconds."""
+
+PLAIN = frozenset((str, int, float, bool, bytes, type(None)))
+"""Types whose values may be held and turned into text later: nothing of the app's own code runs for them."""
+
+
+class Record:
+    """One event on its way into the buffer.
+
+    `data` has the field names of `brakit.events`, in snake_case, with values that are not yet in the form of the wire (a call site
+    is a code object and a line, headers are pairs of bytes). `started` and `ended` are nanoseconds of `clock`.
+    """
+
+    __slots__ = ("cost", "data", "emitted", "ended", "kind", "owner", "site", "started")
+
+    def __init__(self, kind: str, data: dict[str, object], started: int | None = None) -> None:
+        self.kind = kind
+        self.data = data
+        self.owner: Owner | None = context.current()
+        self.site: tuple[CodeType, int] | None = None
+        self.started = clock() if started is None else started
+        self.ended = self.started
+        self.cost = 0
+        self.emitted = False
+
+    def finish(self, buffer: Buffer, **data: object) -> None:
+        """Stop the clock, add what is known now and hand over. A second call does nothing."""
+        if self.emitted:
+            return
+        self.ended = clock()
+        if data:
+            self.data.update(data)
+        self.emit(buffer)
+
+    def emit(self, buffer: Buffer) -> None:
+        """Hand over as it is, once."""
+        if not self.emitted:
+            self.emitted = True
+            buffer.append(self)
+
+    def hold(self, buffer: Buffer) -> None:
+        """Keep for more to come; goes out with `emit`, or with its request at the latest. Outside a request it goes out now."""
+        root = self.owner.root if self.owner is not None else None
+        if root is None or root.finished or len(root.held) >= MAX_HELD:
+            self.emit(buffer)
+        else:
+            root.held[id(self)] = self
+
+    def release(self, buffer: Buffer) -> None:
+        """End of `hold`."""
+        if self.owner is not None and self.owner.root is not None:
+            self.owner.root.held.pop(id(self), None)
+        self.emit(buffer)
+
+
+MAX_HELD = 100
+"""Open results of one request; what is opened beyond goes out without its row count."""
+
+
+def release_all(owner: Owner, buffer: Buffer) -> None:
+    """Hand over what the request still holds; its own record follows, so that a timeline is whole when its request arrives."""
+    owner.finished = True
+    while owner.held:
+        # popitem is atomic: two threads of one request never hand over the same record.
+        try:
+            _, record = owner.held.popitem()
+        except KeyError:
+            return
+        record.emit(buffer)
+
+
+MAX_VALUE = 256
+"""Characters or bytes kept of one bound parameter; enough to tell two apart, with its length."""
+MAX_PARAMS = 100
+_SAFE_MODULES = frozenset(("datetime", "decimal", "uuid"))
+
+
+def plain_value(value: object) -> object:
+    """`value` if it can be held without keeping anything of the app's alive; a bounded stand-in otherwise. Runs none of its code."""
+    kind = type(value)
+    if kind is str or kind is bytes:
+        return value if len(value) <= MAX_VALUE else (value[:MAX_VALUE], len(value))  # type: ignore[arg-type,index]
+    if kind in PLAIN or kind.__module__ in _SAFE_MODULES:
+        return value
+    return f"<{kind.__name__}>"
+
+
+def plain_params(params: object) -> tuple[object, ...]:
+    """Bound parameters, in the order of a list, or by name for a dict."""
+    kind = type(params)
+    if kind is tuple or kind is list:
+        return tuple([plain_value(value) for value in params[:MAX_PARAMS]])  # type: ignore[index]
+    if kind is dict:
+        items = list(params.items())[:MAX_PARAMS]  # type: ignore[attr-defined]
+        return tuple([plain_value(value) for pair in items for value in pair])
+    return (plain_value(params),)

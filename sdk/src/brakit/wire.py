@@ -1,0 +1,331 @@
+"""Records to JSON, on the sender's thread: redaction, SQL summary, frames, envelope. What leaves here may leave the process."""
+
+from __future__ import annotations
+
+import json
+import linecache
+import os
+import zlib
+from hashlib import blake2b
+from time import time_ns
+
+from brakit import context, redact, sql
+from brakit.callsite import is_own
+from brakit.events import KINDS, camel
+from brakit.guard import text_of
+from brakit.record import clock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import CodeType
+    from typing import Any
+
+    from brakit.client import Client
+    from brakit.record import Record
+
+MAX_TEXT = 64 * 1024
+MAX_URL = 8 * 1024
+MAX_NAME = 1024
+MAX_BODY = 10_240
+"""Bytes of a body that are kept; the reference's figure."""
+MAX_HEADERS = 200
+CODE_AROUND = 4
+"""Source lines shown before and after the line of a frame."""
+MAX_CODE_FRAMES = 20
+
+TOOK = {"db.query": "duration", "fetch": "duration", "span": "duration", "request": "duration_ms"}
+"""The field that says how long it took, in milliseconds."""
+NAMES = {field.name: camel(field.name) for kind in KINDS for field in kind}
+STATIC_SUFFIXES = ("js", "css", "map", "ico", "png", "jpg", "jpeg", "gif", "svg", "webp", "woff", "woff2", "ttf", "eot")
+STATIC_PREFIXES = (
+    "/favicon", "/static/", "/media/", "/assets/", "/__debug__/", "/_debugtoolbar/", "/openapi.json", "/docs", "/redoc",
+    "/.well-known/", "/node_modules/", "/@vite/", "/packs/",
+)  # fmt: skip
+HEALTH_PATHS = frozenset(
+    ("/health", "/healthz", "/healthcheck", "/ping", "/ready", "/readyz", "/readiness", "/livez", "/liveness", "/status",
+     "/__health", "/api/health", "/api/healthz", "/api/healthcheck")
+)  # fmt: skip
+TEXT_TYPES = ("json", "text", "html", "xml", "javascript", "x-www-form-urlencoded", "graphql")
+
+_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+
+class Wire:
+    """Turns the records of one process into JSON."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.key = os.urandom(16)
+        self.prefix = context.new_span_id()
+        self.number = 0
+        self.root = ""
+        self.sites: dict[tuple[CodeType, int], dict[str, object]] = {}
+
+    def encode(self, records: Iterable[Record]) -> tuple[list[str], int]:
+        """JSON of each event, and how many records could not be turned into one."""
+        offset = time_ns() - clock()
+        encoded = []
+        failed = 0
+        for record in records:
+            try:
+                encoded.append(_encode(self.event(record, offset)))
+            except (
+                ValueError,
+                TypeError,
+                KeyError,
+                AttributeError,
+                IndexError,
+                RecursionError,
+                UnicodeError,
+                MemoryError,
+            ) as error:
+                self.client.failures.add(f"wire.{record.kind}", error)
+                failed += 1
+        return encoded, failed
+
+    def event(self, record: Record, offset: int) -> dict[str, object]:
+        """The event of a record, as `brakit.events` describes it. `offset` leads from our clock to the epoch, in nanoseconds."""
+        data = dict(record.data)
+        if record.site is not None:
+            data["callsite"] = self.site(record.site)
+        shape = getattr(self, "_" + record.kind.replace(".", "_"), None)
+        if shape is not None:
+            shape(data)
+        took = TOOK.get(record.kind)
+        if took is not None:
+            data.setdefault(took, round(max(record.ended - record.started, 0) / 1e6, 3))
+        self.number += 1
+        event: dict[str, object] = {
+            "type": record.kind,
+            "timestamp": round((record.started + offset) / 1e6, 3),
+            "id": data.get("id") or f"{self.prefix}{self.number:08x}",
+        }
+        owner = record.owner
+        if owner is not None:
+            if owner.request_id is not None:
+                event["requestId"] = owner.request_id
+            event["traceId"] = owner.trace_id
+            if record.kind == "request":
+                if owner.request_id != owner.id:
+                    event["parentId"] = owner.request_id
+            else:
+                event["parentId"] = owner.id
+                if owner.root is not None and owner.root is not owner:
+                    event["ownerId"] = owner.root.id
+        event["data"] = {NAMES[name]: value for name, value in data.items() if value is not None}
+        return event
+
+    # One method a kind: from what the instrumentation wrote down to the fields of the shape.
+
+    def _db_query(self, data: dict[str, Any]) -> None:
+        params = data.pop("params", None)
+        if params is not None:
+            data["params_hash"] = self.hash(params)
+            if self.client.config.params:
+                data["params"] = [redact.text(_clean(text_of(value, 256), 256)) for value in params]
+        summary = sql.summarize(_clean(data.get("sql") or "", MAX_TEXT))
+        data["sql"] = summary.sql
+        data["shape"] = summary.shape
+        data["shape_hash"] = summary.shape_hash
+        data["operation"] = summary.operation
+        data["table"] = summary.table
+        self._error_text(data)
+
+    def _fetch(self, data: dict[str, Any]) -> None:
+        data["url"] = redact.url(_clean(data["url"], MAX_URL))
+        data["method"] = _clean(data["method"], 32).upper()
+        self._error_text(data)
+
+    def _log(self, data: dict[str, Any]) -> None:
+        data["message"] = redact.text(_clean(_message(data.pop("message"), data.pop("args", None)), MAX_TEXT))
+        fields = data.get("fields")
+        if fields:
+            cleaned = {_clean(name, MAX_NAME): _clean(text_of(value, 2048), 2048) for name, value in fields.items()}
+            data["fields"] = redact.object(cleaned)
+        exception = data.get("exception")
+        if exception is not None:
+            data["exception"] = {
+                "name": exception["name"],
+                "message": redact.text(_clean(exception["message"], MAX_TEXT)),
+                "stack": self.stack(exception),
+            }
+
+    def _error(self, data: dict[str, Any]) -> None:
+        data["stack"] = self.stack(data)
+        frames = data.pop("frames")
+        data["message"] = redact.text(_clean(data["message"], MAX_TEXT))
+        data["causes"] = [
+            {"name": c["name"], "message": redact.text(_clean(c["message"], MAX_TEXT)), "frames": self.frames(c["frames"])}
+            for c in data.get("causes", ())
+        ]
+        data["frames"] = self.frames(frames)
+        own = [frame for frame in frames if is_own(frame[0].co_filename)]
+        if own:
+            data["callsite"] = self.site(own[-1])
+
+    def _span(self, data: dict[str, Any]) -> None:
+        data["name"] = _clean(data["name"], MAX_NAME)
+        attributes = data.get("attributes")
+        if attributes:
+            data["attributes"] = redact.object(
+                {_clean(k, MAX_NAME): _clean(text_of(v, 2048), 2048) for k, v in attributes.items()}
+            )
+        self._error_text(data)
+
+    def _auth_check(self, data: dict[str, Any]) -> None:
+        for name in ("provider", "result", "subject_kind", "checked"):
+            if data.get(name) is not None:
+                data[name] = redact.text(_clean(text_of(data[name], MAX_NAME), MAX_NAME))
+
+    def _request(self, data: dict[str, Any]) -> None:
+        request, response = _headers(data.pop("headers", ())), _headers(data.pop("response_headers", ()))
+        data["cookies"] = redact.cookies(response.get("set-cookie", [])) or None
+        for field, headers, body in (
+            ("request_body", request, data.get("request_body")),
+            ("response_body", response, data.get("response_body")),
+        ):
+            if body is not None:
+                data[field] = _body(body, _first(headers, "content-type"), _first(headers, "content-encoding"))
+        data["headers"] = {name: redact.header(name, ", ".join(values)) for name, values in request.items()}
+        data["response_headers"] = {
+            name: ", ".join(redact.header(name, value) for value in values) for name, values in response.items()
+        }
+        data["path"] = redact.url(_clean(data["path"], MAX_URL))
+        data["url"] = redact.url(_clean(data["url"], MAX_URL))
+        data["method"] = _clean(data["method"], 32)
+        if data.get("route") is not None:
+            data["route"] = _clean(data["route"], MAX_URL)
+        path = data["path"]
+        data["is_static"] = path.rpartition(".")[2].lower() in STATIC_SUFFIXES or path.startswith(STATIC_PREFIXES)
+        data["is_health_check"] = path.lower() in HEALTH_PATHS
+
+    def _error_text(self, data: dict[str, Any]) -> None:
+        if data.get("error") is not None:
+            data["error"] = redact.text(_clean(data["error"], 4096))
+
+    def hash(self, params: object) -> str:
+        """16 hex digits that are equal for equal parameters of this process, and say nothing about them outside of it."""
+        return blake2b(repr(params).encode("utf-8", "backslashreplace"), digest_size=8, key=self.key).hexdigest()
+
+    def site(self, site: tuple[CodeType, int]) -> dict[str, object]:
+        """File, line and function of a code object and a line; one dict for each, kept."""
+        known = self.sites.get(site)
+        if known is None:
+            if len(self.sites) > 5000:
+                self.sites.clear()
+            code, line = site
+            known = self.sites[site] = {"file": self.file(code.co_filename), "line": line or 0, "function": _function(code)}
+        return known
+
+    def file(self, filename: str) -> str:
+        """A path as people write it: relative to the project root where it lies below."""
+        path = _clean(os.path.abspath(filename) if not filename.startswith("<") else filename, MAX_URL)
+        return path[len(self.root) + 1 :] if self.root and path.startswith(self.root + os.sep) else path
+
+    def frames(self, frames: list[tuple[CodeType, int]]) -> list[dict[str, object]]:
+        """Frames with their source lines: of the app's own code, and of the innermost frame."""
+        result = []
+        with_code = 0
+        for index in range(len(frames) - 1, -1, -1):
+            code, line = frames[index]
+            own = is_own(code.co_filename)
+            frame = {**self.site((code, line)), "own": own}
+            if (own or index == len(frames) - 1) and with_code < MAX_CODE_FRAMES:
+                start = max(1, (line or 1) - CODE_AROUND)
+                lines = self.lines(code.co_filename, start, (line or 1) + CODE_AROUND)
+                if lines:
+                    frame["code"], frame["code_start"] = lines, start
+                    with_code += 1
+            result.append(frame)
+        result.reverse()
+        return result
+
+    def lines(self, filename: str, first: int, last: int) -> list[str]:
+        """Source lines, scrubbed: a password stands in many a settings file."""
+        linecache.checkcache(filename)
+        lines = [linecache.getline(filename, number).rstrip("\r\n") for number in range(first, last + 1)]
+        while lines and not lines[-1]:
+            lines.pop()
+        return [redact.text(_clean(line, 500)) for line in lines]
+
+    def stack(self, error: dict[str, Any]) -> str:
+        """The traceback as Python prints it, causes first."""
+        parts = []
+        for cause in reversed(error.get("causes", ())):
+            parts += [*self._stack(cause), "", "which led to:", ""]
+        parts += self._stack(error)
+        return redact.text("\n".join(parts)[: 2 * MAX_TEXT])
+
+    def _stack(self, error: dict[str, Any]) -> list[str]:
+        lines = ["Traceback (most recent call last):"] if error["frames"] else []
+        for code, line in error["frames"]:
+            lines.append(f'  File "{self.file(code.co_filename)}", line {line}, in {_function(code)}')
+            source = linecache.getline(code.co_filename, line or 0).strip()
+            if source:
+                lines.append("    " + _clean(source, 500))
+        lines.append(_clean(f"{error['name']}: {error['message']}" if error["message"] else error["name"], MAX_TEXT))
+        return lines
+
+
+def _function(code: CodeType) -> str:
+    # co_qualname is there from 3.11 on.
+    return _clean(getattr(code, "co_qualname", code.co_name), MAX_NAME)
+
+
+def _clean(text: str, limit: int) -> str:
+    """`text` as valid UTF-8 without NUL, at most `limit` characters, the cut marked."""
+    if len(text) > limit:
+        text = text[:limit] + "…"
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text.replace("\0", "\\x00") if "\0" in text else text
+
+
+def _message(message: str, args: tuple[object, ...] | dict[str, object] | None) -> str:
+    """A log message with its arguments, which are known to be plain values."""
+    if not args:
+        return message
+    try:
+        return message % args
+    except (TypeError, ValueError, KeyError, OverflowError):
+        return f"{message} {args!r}"
+
+
+def _headers(pairs: Iterable[tuple[bytes | str, bytes | str]]) -> dict[str, list[str]]:
+    """Header pairs by lower-case name; values in latin-1, as HTTP has them."""
+    headers: dict[str, list[str]] = {}
+    for name, value in list(pairs)[:MAX_HEADERS]:
+        key = name.decode("latin-1") if isinstance(name, bytes) else name
+        text = value.decode("latin-1") if isinstance(value, bytes) else value
+        headers.setdefault(_clean(key.lower(), MAX_NAME), []).append(_clean(text, MAX_URL))
+    return headers
+
+
+def _first(headers: dict[str, list[str]], name: str) -> str:
+    return headers.get(name, [""])[0]
+
+
+def _body(body: bytes, content_type: str, encoding: str) -> str | None:
+    """The text of a body, scrubbed; None for one that is no text."""
+    if not body or (content_type and not any(word in content_type.lower() for word in TEXT_TYPES)):
+        return None
+    encoding = encoding.strip().lower()
+    if encoding in ("gzip", "deflate"):
+        try:
+            # 32 lets zlib tell gzip from zlib headers; the limit makes a bomb harmless.
+            body = zlib.decompressobj(32 + zlib.MAX_WBITS).decompress(body, MAX_BODY)
+        except zlib.error:
+            return None
+    elif encoding and encoding != "identity":
+        return None
+    if not content_type and b"\0" in body:
+        return None
+    charset = "utf-8"
+    if "charset=" in content_type.lower():
+        charset = content_type.lower().split("charset=", 1)[1].split(";")[0].strip("\"' ")
+    try:
+        text = body[:MAX_BODY].decode(charset, "replace")
+    except (LookupError, UnicodeError):
+        text = body[:MAX_BODY].decode("utf-8", "replace")
+    return redact.body(_clean(text, MAX_BODY), content_type)
