@@ -1,0 +1,1 @@
+"""Two small services under brakit, and people who use them: `python -m demo`."""

@@ -1,0 +1,1 @@
+"""The shop: an API that sells outdoor gear."""
