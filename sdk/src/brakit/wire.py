@@ -139,6 +139,8 @@ class Wire:
 
     def _log(self, data: dict[str, Any]) -> None:
         data["message"] = redact.text(_clean(_message(data.pop("message"), data.pop("args", None)), MAX_TEXT))
+        file, line, function = data["callsite"]
+        data["callsite"] = {"file": self.file(file), "line": line, "function": _clean(function, MAX_NAME)}
         fields = data.get("fields")
         if fields:
             cleaned = {_clean(name, MAX_NAME): _clean(text_of(value, 2048), 2048) for name, value in fields.items()}
