@@ -1,4 +1,4 @@
-"""The `Store` protocol: what the server needs of a place that keeps events. One file a store; one contract test over all."""
+"""The `Store` protocol: what the server needs of a place that keeps events. One folder a store; one contract test over all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from brakit_server.answers import ErrorGroup, QueryShape, StatefulIssue
+from brakit_server.answers import ErrorGroup, QueryShape, Run, StatefulIssue
 from brakit_server.records import Entry, Error, Fetch, Log, Query, Request
 
 T = TypeVar("T")
@@ -28,19 +28,25 @@ class Resource(msgspec.Struct, kw_only=True):
     instrumentations: dict[str, str] = {}
 
 
+class Opaque(Entry, kw_only=True):
+    """An event of a kind that this version does not know: kept as it came."""
+
+    data: msgspec.Raw
+
+
 class Batch(msgspec.Struct, kw_only=True):
     """What one POST brought, validated: the entries that are good, in the order of the payload."""
 
     batch_id: str | None
     resource: Resource
-    entries: list[tuple[int, str, Entry | msgspec.Raw]]
-    """Index in the payload, kind, record; the raw data for a kind that this version does not know."""
+    entries: list[tuple[str, Entry]]
+    """Kind and record."""
     dropped: dict[str, int]
     received_at: float
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """An entry with its place in the store: `seq` grows with every stored entry and never repeats."""
+    """An entry with its place in the store: `seq` grows by one with every stored entry and never repeats."""
 
     seq: int
     kind: str
@@ -59,11 +65,11 @@ class Where(msgspec.Struct, kw_only=True, frozen=True):
     """Which events: every condition that is set must hold."""
 
     request_id: str | None = None
-    """Owner of the event."""
+    """Owner of the event; for requests, the request itself."""
     service: str | None = None
     method: str | None = None
     status: str | None = None
-    """`404`, or a class: `4xx`."""
+    """`404`, or a class: `4xx`. Anything else matches nothing."""
     search: str | None = None
     """Case-insensitive substring of the kind's main texts (requests: url and bodies; queries: sql; fetches: url; logs: message,
     logger; errors: name, message)."""
@@ -87,23 +93,39 @@ class Page(msgspec.Struct, Generic[T], kw_only=True):
     next: str | None = None
 
 
+class RequestPoint(msgspec.Struct, frozen=True):
+    """The figures of one request that the overview needs."""
+
+    timestamp: float
+    duration_ms: float
+    status_code: int
+    endpoint: str
+    service: str | None
+
+
 class Size(msgspec.Struct, kw_only=True):
-    """What the store holds."""
+    """What the store holds: bytes on the disk, events by kind (unknown kinds together as `other`)."""
 
     bytes: int
     events: dict[str, int]
-    rejected: int = 0
 
 
 class StoreUnavailable(Exception):
     """The store cannot take or give data now (disk full, locked, closed); the same call may work later."""
 
 
+class StoreRefused(Exception):
+    """The store's file cannot be used at all (written by a newer version, a link, another user's); the text says what to do."""
+
+
 class Store(Protocol):
     """Keeps events durably. Every method raises `StoreUnavailable` when the storage cannot be used."""
 
     async def append(self, batch: Batch) -> list[Stored]:
-        """Store a batch; return when it is durable. A `batch_id` seen before stores nothing and returns an empty list."""
+        """Store a batch; return when it is durable. A `batch_id` seen before stores nothing and returns an empty list.
+
+        Concurrent calls return in the order of the `seq` that they got.
+        """
         ...
 
     async def requests(self, where: Where) -> Page[Request]: ...
@@ -117,11 +139,11 @@ class Store(Protocol):
         ...
 
     async def activity(self, owner_ids: list[str]) -> dict[str, list[Stored]]:
-        """Events by owner, by time, whether or not the owner itself has arrived."""
+        """Events by owner, by time, whether or not the owner itself has arrived. Every id asked for has an entry."""
         ...
 
     async def children(self, request_id: str) -> list[Request]:
-        """Requests of any service that this request caused."""
+        """Requests of any service that this request caused, oldest first."""
         ...
 
     async def since(self, seq: int, limit: int) -> list[Stored]:
@@ -129,14 +151,27 @@ class Store(Protocol):
         ...
 
     async def last_seq(self) -> int:
-        """The newest `seq`, 0 when nothing is stored."""
+        """The newest `seq` ever given, 0 when there was none."""
         ...
 
-    async def query_shapes(self, where: Where) -> list[QueryShape]: ...
-    async def error_groups(self, where: Where) -> list[ErrorGroup]: ...
+    async def query_shapes(self, where: Where) -> list[QueryShape]:
+        """Queries by shape, most total time first. Percentiles and lists are of the newest 20 000 that match."""
+        ...
 
-    async def runs(self) -> list[tuple[Resource, float, float, int, dict[str, int]]]:
-        """Every process known: first seen, last seen, events, drops by reason."""
+    async def error_groups(self, where: Where) -> list[ErrorGroup]:
+        """Errors by class and innermost own frame, newest first. Lists are of the newest 20 000 that match."""
+        ...
+
+    async def points(self, since: float, limit: int) -> list[RequestPoint]:
+        """Figures of the newest requests that started at or after `since`, newest first."""
+        ...
+
+    async def counts(self, since: float) -> dict[str, int]:
+        """Events by kind received at or after `since`."""
+        ...
+
+    async def runs(self) -> list[Run]:
+        """Every process known, the newest first."""
         ...
 
     async def issues(self) -> list[StatefulIssue]: ...
@@ -152,7 +187,7 @@ class Store(Protocol):
         ...
 
     async def clear(self) -> None:
-        """Delete all events and issues; nothing of them stays in the file."""
+        """Delete all events and issues; nothing of them stays in the file. `seq` goes on."""
         ...
 
     async def close(self) -> None: ...

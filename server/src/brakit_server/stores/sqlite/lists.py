@@ -1,0 +1,153 @@
+"""Lists of one kind: what must hold, how many there are, and one page of them."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+
+from brakit_server.stores import Where
+from brakit_server.stores.sqlite.rows import ERROR, FETCH, LOG, QUERY, REQUEST, owner_id
+
+NO_SUCH = -1
+"""Stands for a text that the file does not know: no row has it."""
+
+SKEW_SECONDS = 300
+"""How far a sender's clock may be ahead before `since` misses events."""
+
+_TEXTS = {
+    REQUEST: ("$.url", "$.requestBody", "$.responseBody"),
+    QUERY: ("$.sql",),
+    FETCH: ("$.url",),
+    LOG: ("$.message", "$.logger"),
+    ERROR: ("$.name", "$.message"),
+}
+
+_HAS_STATUS = (REQUEST, FETCH)
+
+
+class Conditions:
+    """The WHERE of a list, with its parameters. Every fragment is a constant of this file."""
+
+    def __init__(self, kind: int) -> None:
+        self.fragments = ["event.kind = ?"]
+        self.parameters: list[object] = [kind]
+        self.tables = "event"
+        self.all = True
+        """Whether nothing but the kind is asked for."""
+
+    def add(self, fragment: str, *parameters: object) -> None:
+        self.fragments.append(fragment)
+        self.parameters += parameters
+        self.all = False
+
+    def sql(self) -> str:
+        return " AND ".join(self.fragments)
+
+
+def conditions(connection: sqlite3.Connection, kind: int, where: Where) -> Conditions:
+    """What must hold for an event to be in the list; the page's own bounds are not among it."""
+    found = Conditions(kind)
+    if where.request_id is not None:
+        # The plus keeps SQLite from walking the whole kind instead of the few events of the owner.
+        found.fragments[0] = "+event.kind = ?"
+        owner = owner_id(connection, where.request_id)
+        found.add("event.owner = ?", NO_SUCH if owner is None else owner)
+    if where.endpoint is not None:
+        endpoint = word(connection, where.endpoint)
+        if kind == REQUEST:
+            found.fragments[0] = "+event.kind = ?"
+            found.add("event.endpoint = ?", endpoint)
+        else:
+            found.add("event.owner IN (SELECT owner FROM event WHERE endpoint = ?)", endpoint)
+    if where.service is not None:
+        found.add("event.service = ?", word(connection, where.service))
+    if where.method is not None and kind in (REQUEST, FETCH):
+        found.add("event.name = ?", word(connection, where.method))
+    if where.level is not None and kind == LOG:
+        found.add("event.name = ?", word(connection, where.level))
+    if where.shape_hash is not None:
+        found.add("event.shape = ?", word(connection, where.shape_hash))
+    if where.status is not None and kind in _HAS_STATUS:
+        low, high = status_range(where.status)
+        found.add("event.status BETWEEN ? AND ?", low, high)
+    if where.since is not None:
+        found.add("event.seq >= ? AND event.at >= ?", seq_at(connection, where.since), where.since)
+    if where.search:
+        _search(found, kind, where.search)
+    return found
+
+
+def status_range(status: str) -> tuple[int, int]:
+    """`404` → (404, 404), `4xx` → (400, 499); a range that nothing is in for anything else."""
+    if len(status) == 3 and status.isascii():
+        if status.isdigit():
+            return int(status), int(status)
+        if status[0].isdigit() and status[1:].lower() == "xx":
+            return int(status[0]) * 100, int(status[0]) * 100 + 99
+    return 1, 0
+
+
+def _search(found: Conditions, kind: int, text: str) -> None:
+    paths = _TEXTS[kind]
+    found.tables = "event JOIN body USING (seq)"
+    if text.isascii():
+        # The whole record first: reading it as JSON costs far more, and few records get that far.
+        raw = msgspec.json.encode(text).decode()[1:-1]
+        found.add("body.json LIKE ? ESCAPE '!'", _pattern(raw))
+        fields = " OR ".join(["json_extract(body.json, ?) LIKE ? ESCAPE '!'"] * len(paths))
+        found.add("(" + fields + ")", *(part for path in paths for part in (path, _pattern(text))))
+    else:
+        fields = " OR ".join(["folded_in(json_extract(body.json, ?), ?)"] * len(paths))
+        found.add("(" + fields + ")", *(part for path in paths for part in (path, text)))
+
+
+def _pattern(text: str) -> str:
+    for special in "!%_":
+        text = text.replace(special, "!" + special)
+    return f"%{text}%"
+
+
+def folded_in(value: object, text: str) -> bool:
+    """Case-insensitive containment beyond ASCII, as a function in SQL."""
+    return isinstance(value, str) and text.casefold() in value.casefold()
+
+
+def count(connection: sqlite3.Connection, found: Conditions) -> int:
+    """All that match."""
+    return int(
+        connection.execute("SELECT count(*) FROM " + found.tables + " WHERE " + found.sql(), found.parameters).fetchone()[0]
+    )
+
+
+def page(connection: sqlite3.Connection, found: Conditions, where: Where) -> list[tuple[int, str]]:
+    """`seq` and record of one page, newest first."""
+    sql, parameters = found.sql(), list(found.parameters)
+    if where.before is not None and where.before.isascii() and where.before.isdigit() and len(where.before) < 19:
+        sql += " AND event.seq < ?"
+        parameters.append(int(where.before))
+    parameters += [max(0, where.limit), max(0, where.offset)]
+    return connection.execute(
+        "SELECT event.seq, body.json FROM event JOIN body USING (seq) WHERE " + sql + " ORDER BY event.seq DESC LIMIT ? OFFSET ?",
+        parameters,
+    ).fetchall()
+
+
+def word(connection: sqlite3.Connection, text: str) -> int:
+    """The number of a word in the file."""
+    found = connection.execute("SELECT id FROM word WHERE text = ?", (text,)).fetchone()
+    return int(found[0]) if found else NO_SUCH
+
+
+def seq_at(connection: sqlite3.Connection, since: float) -> int:
+    """A `seq` below which nothing that started at `since` (epoch milliseconds) or later was received, give or take the clocks."""
+    wanted = since / 1000 - SKEW_SECONDS
+    low, high = connection.execute("SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM event").fetchone()
+    while low < high:
+        middle = (low + high) // 2
+        # Arrival grows with seq, so halving finds the place without an index over it.
+        if connection.execute("SELECT received FROM event WHERE seq >= ? ORDER BY seq LIMIT 1", (middle,)).fetchone()[0] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return int(low)

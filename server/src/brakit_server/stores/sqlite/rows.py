@@ -1,0 +1,150 @@
+"""Between records and rows: which of a record's fields are filtered and added up, and how records are written and read."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from brakit_server.records import KINDS, Callsite, Entry, Error, Fetch, Frame, Log, Query, Request, Span
+from brakit_server.stores import Opaque, Stored
+
+NUMBERS = {"request": 1, "db.query": 2, "fetch": 3, "log": 4, "error": 5, "auth.check": 6, "span": 7}
+"""Kind → what stands for it in the file. Unknown kinds are 0, and their name is the row's `name`."""
+
+OTHER = 0
+REQUEST, QUERY, FETCH, LOG, ERROR = 1, 2, 3, 4, 5
+
+_KINDS = {number: kind for kind, number in NUMBERS.items()}
+_DECODERS: dict[int, msgspec.json.Decoder[Entry]] = {
+    number: msgspec.json.Decoder(KINDS[kind]) for kind, number in NUMBERS.items()
+}
+_OPAQUE = msgspec.json.Decoder(Opaque)
+_ENCODE = msgspec.json.Encoder().encode
+
+EndpointOf = Callable[[Request], str]
+
+
+class Row(NamedTuple):
+    """The fields of one record that have a column; texts are not yet numbers."""
+
+    kind: int
+    at: float
+    ms: float | None
+    owner: str | None
+    """Of a request: its own id, so that one look-up finds it with its events."""
+    parent: str | None
+    """Of a request: what caused it."""
+    service: str | None
+    endpoint: str | None
+    name: str | None
+    """Method, level, operation or class."""
+    shape: str | None
+    status: int | None
+    rows: int | None
+
+
+def row(kind: str, entry: Entry, endpoint_of: EndpointOf) -> Row:
+    """The columns of a record."""
+    number = NUMBERS.get(kind, OTHER)
+    at, service, owner = entry.timestamp, entry.service, entry.parent_request_id
+    match entry:
+        case Query():
+            failed = 1 if entry.error else 0
+            return Row(
+                number,
+                at,
+                entry.duration_ms,
+                owner,
+                None,
+                service,
+                None,
+                entry.operation,
+                entry.shape_hash,
+                failed,
+                entry.row_count,
+            )
+        case Log():
+            return Row(number, at, None, owner, None, service, None, entry.level, None, None, None)
+        case Request():
+            endpoint = endpoint_of(entry)
+            return Row(
+                number, at, entry.duration_ms, entry.id, owner, service, endpoint, entry.method, None, entry.status_code, None
+            )
+        case Fetch():
+            return Row(number, at, entry.duration_ms, owner, None, service, None, entry.method, None, entry.status_code, None)
+        case Error():
+            return Row(number, at, None, owner, None, service, None, entry.name, group_key(entry), int(bool(entry.handled)), None)
+        case Span():
+            return Row(number, at, entry.duration_ms, owner, None, service, None, entry.name[:128], None, None, None)
+        case _:
+            return Row(number, at, None, owner, None, service, None, kind if number == OTHER else None, None, None, None)
+
+
+def own_frame(error: Error) -> Frame | None:
+    """The innermost frame of the app's own code, with its source where the sender gave it."""
+    for frame in reversed(error.frames or []):
+        if frame.own:
+            return frame
+    if error.call_site is not None:
+        return frame_at(error.call_site)
+    return error.frames[-1] if error.frames else None
+
+
+def frame_at(site: Callsite) -> Frame:
+    return Frame(file=site.file, line=site.line, function=site.function, own=True)
+
+
+def group_key(error: Error) -> str:
+    """16 hex digits: equal for errors of one class from one line of one service."""
+    frame = own_frame(error)
+    place = f"{frame.file}\0{frame.function}\0{frame.line}" if frame else ""
+    text = f"{error.service or ''}\0{error.name}\0{place}"
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
+
+
+def encoded(entry: Entry) -> str:
+    """The JSON of a record, one line; numbers that JSON has no word for become null."""
+    return _ENCODE(entry).decode()
+
+
+def stored(seq: int, number: int, name: str | None, json: str) -> Stored:
+    """A row as it was appended."""
+    if number == OTHER:
+        return Stored(seq, name or "", _OPAQUE.decode(json))
+    return Stored(seq, _KINDS[number], _DECODERS[number].decode(json))
+
+
+def record(number: int, json: str) -> Entry:
+    """The record of a known kind."""
+    return _DECODERS[number].decode(json)
+
+
+def kind_of(number: int) -> str:
+    """The kind's name on the wire; `other` for unknown kinds together."""
+    return _KINDS.get(number, "other")
+
+
+def owner_key(text: str) -> str | bytes:
+    """An id as it is kept: 32 hex digits in half the space."""
+    if len(text) == 32:
+        try:
+            packed = bytes.fromhex(text)
+        except ValueError:
+            return text
+        if packed.hex() == text:
+            return packed
+    return text
+
+
+def owner_text(key: str | bytes) -> str:
+    return key if isinstance(key, str) else key.hex()
+
+
+def owner_id(connection: sqlite3.Connection, text: str) -> int | None:
+    """The number of an owner in the file, None when it has none."""
+    found = connection.execute("SELECT id FROM owner WHERE text = ?", (owner_key(text),)).fetchone()
+    return found[0] if found else None
