@@ -13,12 +13,13 @@ from brakit_server.records import Entry, Error, Fetch, Query, Request
 class Timeline:
     """One request with its events by start time; or, with `request` None, events that no request owns.
 
-    The order in which the events arrived shows nowhere.
+    Neither the order in which the events arrived nor an event that arrived twice shows anywhere.
     """
 
     def __init__(self, request: Request | None, entries: Iterable[Entry]) -> None:
         self.request = request
-        self.entries: list[Entry] = sorted(entries, key=lambda entry: (entry.timestamp, entry.id))
+        once = {(type(entry), entry.id): entry for entry in entries}
+        self.entries: list[Entry] = sorted(once.values(), key=lambda entry: (entry.timestamp, entry.id))
         self.endpoint = key_of(request) if request is not None else None
 
     @property
