@@ -1,0 +1,75 @@
+# The project's words. CI calls these and nothing else.
+#
+#   make demo      set up everything, run the shop and its dashboard (DEMO_SECONDS=20 stops by itself)
+#   make test      set up everything, run every test
+#   make check     format, lint, types, generated files
+#   make bench     figures, each a ratio or a difference within one run
+#   make generate  write what follows from the shape, the rules and the commands
+#   make build     the two wheels, dashboard inside, into dist/
+#   make matrix    the SDK's tests on every Python found
+#   make new KIND=rule NAME=slow-thing    a new rule, instrumentation, view, command or resource, with its test
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WEB := server/src/brakit_server/web/index.html
+DASHBOARD := $(shell find dashboard/src dashboard/index.html dashboard/*.ts dashboard/package.json 2>/dev/null)
+PYTHON_CODE := sdk server tests demo bench schema
+
+.PHONY: setup demo test check generate bench build matrix new format clean
+
+setup: $(VENV)/.installed $(WEB)
+
+$(VENV)/.installed: requirements-dev.txt constraints.txt sdk/pyproject.toml server/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "brakit needs Python 3.11 or newer, this is " + sys.version)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--editable sdk --editable server --requirement requirements-dev.txt
+	@touch $@
+
+dashboard/node_modules/.installed: dashboard/package.json dashboard/package-lock.json
+	cd dashboard && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(WEB): dashboard/node_modules/.installed $(DASHBOARD)
+	cd dashboard && npm run --silent build
+	@touch $@
+
+demo: setup
+	@$(BIN)/python -m demo
+
+test: setup
+	cd dashboard && npm test --silent
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff format --check --quiet $(PYTHON_CODE)
+	$(BIN)/ruff check --quiet $(PYTHON_CODE)
+	$(BIN)/mypy $(PYTHON_CODE)
+	$(BIN)/python schema/generate.py --check
+	cd dashboard && npm run --silent check && npm run --silent lint
+
+format: setup
+	$(BIN)/ruff format --quiet $(PYTHON_CODE)
+	$(BIN)/ruff check --quiet --fix $(PYTHON_CODE)
+	cd dashboard && npm run --silent format
+
+generate: $(VENV)/.installed
+	$(BIN)/python schema/generate.py
+
+bench: setup
+	$(BIN)/python -m bench
+
+build: setup
+	rm -rf dist
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist sdk
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist server
+
+matrix: setup
+	$(BIN)/python tests/matrix.py
+
+new: $(VENV)/.installed
+	@$(BIN)/python schema/new.py $(KIND) $(NAME)
+
+clean:
+	rm -rf $(VENV) dist dashboard/node_modules server/src/brakit_server/web .cache
