@@ -6,61 +6,21 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVER = Path("server/src/brakit_server")
+TEMPLATES = ROOT / "schema/templates"
 
-FILES = {
-    "instrumentation": (
-        "sdk/src/brakit/instrumentations/{snake}.py",
-        '"""{name}: what is seen of it, and through which of its functions."""\n\nfrom __future__ import annotations\n\n'
-        "TYPE_CHECKING = False\nif TYPE_CHECKING:\n    from collections.abc import Generator\n    from typing import Any\n\n"
-        "    from brakit.guard import Call\n    from brakit.patch import Patches\n\n"
-        'SUPPORTS = ">=1.0"\n\n\ndef instrument(patch: Patches) -> None:\n    patch.probe("{snake}:Client.call", call_probe)\n\n\n'
-        "def call_probe(call: Call) -> Generator[None, Any, None]:\n    yield\n",
-        "sdk/tests/instrumentations/test_{snake}.py",
-        '"""{name}, with the real library."""\n\nfrom __future__ import annotations\n\nimport {snake}\n\n\n'
-        "def test_one_call_is_one_event(client, events):\n    {snake}.Client().call()\n    assert len(events()) == 1\n",
-    ),
-    "rule": (
-        "server/src/brakit_server/analysis/rules/{snake}.py",
-        '"""{name}."""\n\nfrom __future__ import annotations\n\nfrom collections.abc import Iterable\n\n'
-        "from brakit_server.analysis.finding import Finding\nfrom brakit_server.analysis.rules import Rule\n"
-        "from brakit_server.analysis.timeline import Timeline\n\n\nclass {camel}(Rule):\n"
-        '    """*What it finds.* …\n\n    *Why it matters.* …\n\n    *Fix.* …\n\n    *What it leaves alone.* …\n    """\n\n'
-        '    title = "{title}"\n    category = "performance"\n\n'
-        "    def check(self, timeline: Timeline) -> Iterable[Finding]:\n        return ()\n",
-        "server/tests/analysis/rules/test_{snake}.py",
-        '"""{name}: finds what it should, and leaves alone what it should."""\n\nfrom __future__ import annotations\n',
-    ),
-    "resource": (
-        f"{SERVER}/api/{{snake}}.py",
-        '"""`GET /api/{name}`."""\n\nfrom __future__ import annotations\n\nfrom starlette.requests import Request\n'
-        "from starlette.responses import Response\nfrom starlette.routing import Route\n\n\n"
-        "async def {snake}(request: Request) -> Response:\n    return Response(status_code=204)\n\n\n"
-        'ROUTES = [Route("/{name}", {snake}, methods=["GET"])]\n',
-        "server/tests/api/test_{snake}.py",
-        '"""`/api/{name}`, over a real socket."""\n\nfrom __future__ import annotations\n',
-    ),
-    "command": (
-        f"{SERVER}/cli/{{snake}}.py",
-        '"""`brakit {name}`."""\n\nfrom __future__ import annotations\n\n\ndef {snake}() -> int:\n'
-        '    """What it does.\n\n    Example: `brakit {name}`\n    """\n    return 0\n',
-        "server/tests/cli/test_{snake}.py",
-        '"""`brakit {name}`, in a process of its own."""\n\nfrom __future__ import annotations\n',
-    ),
-    "view": (
-        "dashboard/src/views/{camel}.svelte",
-        '<script module lang="ts">\n  export const view = {{ title: "{title}", path: "{name}", icon: "dot", order: 99 }};\n</script>\n\n'
-        "<h1>{title}</h1>\n",
-        "dashboard/src/views/{camel}.test.ts",
-        'import {{ expect, test }} from "vitest";\nimport {{ view }} from "./{camel}.svelte";\n\n'
-        'test("is in the navigation", () => {{\n  expect(view.path).toBe("{name}");\n}});\n',
-    ),
+PATHS = {
+    "instrumentation": ("sdk/src/brakit/instrumentations/{snake}.py", "sdk/tests/instrumentations/test_{snake}.py"),
+    "rule": ("server/src/brakit_server/analysis/rules/{snake}.py", "server/tests/analysis/rules/test_{snake}.py"),
+    "resource": ("server/src/brakit_server/api/{snake}.py", "server/tests/api/test_{snake}.py"),
+    "command": ("server/src/brakit_server/cli/{snake}.py", "server/tests/cli/test_{snake}.py"),
+    "view": ("dashboard/src/views/{camel}.svelte", "dashboard/src/views/{camel}.test.ts"),
 }
+"""Kind → its file and its test. The contents are in templates/<kind>.txt and templates/<kind>.test.txt."""
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 2 or arguments[0] not in FILES:
-        print(f"usage: make new KIND={'|'.join(FILES)} NAME=slow-thing")
+    if len(arguments) != 2 or arguments[0] not in PATHS:
+        print(f"usage: make new KIND={'|'.join(PATHS)} NAME=slow-thing")
         return 2
     kind, name = arguments
     snake = name.replace("-", "_")
@@ -69,8 +29,8 @@ def main(arguments: list[str]) -> int:
         return 2
     words = snake.split("_")
     names = {"name": name, "snake": snake, "camel": "".join(w.capitalize() for w in words), "title": " ".join(words).capitalize()}
-    source, text, test, test_text = FILES[kind]
-    paths = [(ROOT / source.format(**names), text.format(**names)), (ROOT / test.format(**names), test_text.format(**names))]
+    texts = [(TEMPLATES / f"{kind}{suffix}").read_text() for suffix in (".txt", ".test.txt")]
+    paths = [(ROOT / path.format(**names), text.format(**names)) for path, text in zip(PATHS[kind], texts, strict=True)]
     for path, _ in paths:
         if path.exists():
             print(f"make new: {path.relative_to(ROOT)} exists")
