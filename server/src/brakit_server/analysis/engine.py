@@ -102,15 +102,17 @@ class Engine:
         self._issues = Issues(await self._store.issues())
         page = await self._store.requests(Where(limit=REBUILT))
         requests = sorted(page.entries, key=lambda request: request.timestamp + request.duration_ms)
-        newest = requests[-1].timestamp + requests[-1].duration_ms if requests else 0.0
-        unsaved = max(newest - UNSAVED_MS, self._issues.last_seen() - 1000)
+        ended = {request.id: request.timestamp + request.duration_ms for request in requests}
+        counted = {
+            issue.issue_id: max((ended.get(id, 0.0) for id in issue.issue.evidence), default=0.0) for issue in self._issues.all()
+        }
         for begin in range(0, len(requests), REREAD):
             part = requests[begin : begin + REREAD]
             timelines = await self._store.timelines([request.id for request in part])
             for request in part:
                 known = timelines.get(request.id)
-                timeline = Timeline(request, [stored.entry for stored in known.entries] if known else [])
-                self._rebuild(request, timeline, replay=request.timestamp + request.duration_ms > unsaved)
+                entries = [stored.entry for stored in known.entries] if known else []
+                self._rebuild(request, Timeline(request, entries), ended, counted)
         self._running = True
         self._plan(self._sweeping())
         self._changed()
@@ -265,16 +267,17 @@ class Engine:
             del self._windows[next(iter(self._windows))]
         return window
 
-    def _rebuild(self, request: Request, timeline: Timeline, *, replay: bool) -> None:
+    def _rebuild(self, request: Request, timeline: Timeline, ended: dict[str, float], counted: dict[str, float]) -> None:
+        """Take in a request from before the start. `ended`: when requests did, by id, in that order; `counted`: by issue, the
+        end of the newest request that it counts."""
+        end, newest = ended[request.id], next(reversed(ended.values()))
         window = self._window(timeline, again=False)
         if window is not None:
-            window.last_traffic = request.timestamp + request.duration_ms
+            window.last_traffic = end
         self._backlog.remember(request.id)
-        if replay:
-            # Only what the last server may have left unjudged. What it counted already names this request.
+        if end > newest - UNSAVED_MS:
             for finding in self._judge.timeline(timeline):
-                known = self._issues.get(finding.identity)
-                if known is None or request.id not in known.issue.evidence:
+                if end > counted.get(finding.identity, 0.0):
                     self._issues.found(finding, self._clock(), count=True)
 
     def _changed(self) -> None:

@@ -66,10 +66,6 @@ class Issues:
         chosen.sort(key=lambda issue: (SEVERITIES.index(issue.issue.severity), -issue.last_seen_at, issue.issue_id))
         return chosen
 
-    def last_seen(self) -> float:
-        """When an issue was last found; 0 when none ever was."""
-        return max((issue.last_seen_at for issue in self._issues.values()), default=0.0)
-
     def found(self, finding: Finding, now: float, *, count: bool) -> None:
         """A request shows it. `count` is False when the same request was counted before."""
         issue = self._issues.get(finding.identity)

@@ -48,7 +48,8 @@ def category_of(request: Request) -> str:
     """What kind of action the request is; the first that fits."""
     path = effective_path(request)
     content_type = request.response_headers.get("content-type", "")
-    under_api = path.startswith("/api/")
+    # Outside `/api/`, what answers with JSON is an API all the same.
+    under_api = path.startswith("/api/") or "json" in content_type
     reading = request.method in ("GET", "HEAD")
     handshake = "__clerk_handshake" in request.url or "__clerk_db_jwt" in request.url
     kinds = (
