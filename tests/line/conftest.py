@@ -1,0 +1,32 @@
+"""Fixtures of the tests of the whole line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.line.processes import Process, Server
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server with an empty store."""
+    running = Server(tmp_path)
+    yield running
+    code = running.process.stop()
+    assert code == 0, running.process.text()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """`start(command, name=…, **environment)` runs a process until the end of the test."""
+    started: list[Process] = []
+
+    def run(command: list[str], name: str = "app", **variables: str) -> Process:
+        started.append(Process(command, tmp_path, variables, name))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.stop()
