@@ -78,7 +78,12 @@ class Town:
         self.processes: list[Process] = []
         command = str(Path(sys.executable).parent / "brakit")
         try:
-            self._start("brakit", [command, "serve", "--port", str(server_port), "--dir", str(data)], logs, {})
+            self._start(
+                "brakit",
+                [command, "serve", "--port", str(server_port), "--dir", str(data), "--until-exit", str(os.getpid())],
+                logs,
+                {},
+            )
             self._start(
                 "payments",
                 [sys.executable, "-m", "demo.payments", str(payments_port)],

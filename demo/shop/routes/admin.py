@@ -30,7 +30,7 @@ IMAGE_SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".web
 
 
 @router.get("/reports/stock")
-async def stock_report(staff: Staff, session: Session, days: int = 40) -> list[StockLine]:
+async def stock_report(staff: Staff, session: Session, days: int = 60) -> list[StockLine]:
     """Products that will be gone within `days` at the rate of their best day."""
     rows = (await session.execute(STOCK_ALERT, {"days": f"-{days} days"})).mappings()
     lines = [StockLine.model_validate(dict(row)) for row in rows]
