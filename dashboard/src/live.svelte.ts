@@ -1,0 +1,137 @@
+// The event stream: what happens now, in batches, with a connection that is never given up.
+import { EVENTS } from './api.ts';
+import type { Error as ErrorRecord, Fetch, Log, Query, Request, StatefulIssue } from './schema.ts';
+
+interface Kinds {
+  request: Request;
+  query: Query;
+  fetch: Fetch;
+  log: Log;
+  error: ErrorRecord;
+  issues: StatefulIssue[];
+  /** Events were missed: fetch again. */
+  resync: null;
+  /** All data was deleted. */
+  cleared: null;
+}
+type Kind = keyof Kinds;
+type Handler<K extends Kind> = (batch: Kinds[K][]) => void;
+
+const NAMES: Record<string, Kind> = {
+  message: 'request',
+  query: 'query',
+  fetch: 'fetch',
+  log: 'log',
+  error_event: 'error',
+  issues: 'issues',
+  resync: 'resync',
+  cleared: 'cleared',
+};
+/** Within a batch: what a request did comes before the request. */
+const ORDER: Kind[] = ['cleared', 'query', 'fetch', 'log', 'error', 'request', 'issues', 'resync'];
+const BATCH_MS = 120;
+const HELD_AT_MOST = 5000;
+const WAIT_MS = [500, 1000, 2000, 4000, 8000, 15_000];
+
+class Live {
+  connection = $state<'connecting' | 'live' | 'reconnecting'>('connecting');
+  paused = $state(false);
+  /** Requests and logs that wait while paused. */
+  held = $state(0);
+
+  #handlers = new Map<Kind, Set<(batch: never[]) => void>>();
+  #waiting: [Kind, unknown][] = [];
+  #overflowed = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #source: EventSource | undefined;
+  #tries = 0;
+
+  /** Call `handler` with each batch of one kind until the returned function is called. */
+  on<K extends Kind>(kind: K, handler: Handler<K>): () => void {
+    const handlers = this.#handlers.get(kind) ?? new Set();
+    this.#handlers.set(kind, handlers);
+    handlers.add(handler);
+    return () => handlers.delete(handler);
+  }
+
+  connect(): void {
+    const source = new EventSource(EVENTS);
+    this.#source = source;
+    source.onopen = () => {
+      // A new EventSource does not say where the last one stopped, so what lies between may be missing.
+      if (this.#tries > 0) this.#take('resync', null);
+      this.#tries = 0;
+      this.connection = 'live';
+    };
+    source.onerror = () => {
+      this.connection = 'reconnecting';
+      // The browser reconnects by itself (and resumes) unless the answer was an error.
+      if (source.readyState !== EventSource.CLOSED) return;
+      const wait = WAIT_MS[Math.min(this.#tries, WAIT_MS.length - 1)] ?? 15_000;
+      this.#tries += 1;
+      setTimeout(() => this.connect(), wait * (0.75 + Math.random() / 2));
+    };
+    for (const [name, kind] of Object.entries(NAMES)) {
+      source.addEventListener(name, (event: MessageEvent<string>) => this.#take(kind, parsed(event.data)));
+    }
+  }
+
+  close(): void {
+    this.#source?.close();
+    clearTimeout(this.#timer);
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+    if (this.#overflowed) this.#waiting = [['resync', null]];
+    this.#overflowed = false;
+    this.held = 0;
+    this.#deliver();
+  }
+
+  #take(kind: Kind, record: unknown): void {
+    if (record === undefined) return;
+    this.#waiting.push([kind, record]);
+    if (this.paused) {
+      if (kind === 'request' || kind === 'log') this.held += 1;
+      if (this.#waiting.length > HELD_AT_MOST) {
+        this.#overflowed = true;
+        this.#waiting.length = 0;
+      }
+      return;
+    }
+    this.#timer ??= setTimeout(() => this.#deliver(), BATCH_MS);
+  }
+
+  #deliver(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.paused) return;
+    const batches = new Map<Kind, unknown[]>(ORDER.map((kind) => [kind, []]));
+    for (const [kind, record] of this.#waiting) {
+      // What came before everything was deleted is gone.
+      if (kind === 'cleared') for (const batch of batches.values()) batch.length = 0;
+      batches.get(kind)?.push(record);
+    }
+    this.#waiting = [];
+    for (const [kind, batch] of batches) {
+      if (batch.length === 0) continue;
+      for (const handler of [...(this.#handlers.get(kind) ?? [])]) handler(batch as never[]);
+    }
+  }
+}
+
+function parsed(data: string): unknown {
+  if (data === '') return null;
+  try {
+    return JSON.parse(data);
+  } catch {
+    return undefined;
+  }
+}
+
+export const live = new Live();
