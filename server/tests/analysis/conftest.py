@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import FunctionType
@@ -16,6 +17,7 @@ from brakit_server.analysis.finding import Finding
 from brakit_server.analysis.judge import Judge
 from brakit_server.analysis.point import point_of
 from brakit_server.analysis.rules import load
+from brakit_server.analysis.shape import unified
 from brakit_server.analysis.timeline import Timeline
 from brakit_server.analysis.window import Window
 from brakit_server.answers import StatefulIssue
@@ -89,6 +91,9 @@ class Make:
             "table": table,
             "duration_ms": ms,
             "sql": sql,
+            "shape_hash": "".join(re.findall(r"[\w*]+", re.sub(r"(\?, )+\?", "?", unified(sql))))[:99]
+            if sql
+            else f"{operation} {table}",
             "params_hash": params,
             "call_site": Callsite(file=site[0], line=site[1], function=site[2]) if site else None,
         }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,9 @@ from hypothesis import strategies as st
 from brakit_server.analysis import backlog
 from brakit_server.analysis.engine import Engine
 from brakit_server.analysis.rules import Rule, SettingError
-from brakit_server.records import Request
+from brakit_server.records import KINDS, Request
+from brakit_server.stores import Batch, Resource
+from brakit_server.stores.sqlite import SqliteStore
 
 NewBench = Callable[[], Awaitable[Any]]
 
@@ -258,9 +262,9 @@ class Endless(Rule):
     category = "reliability"
 
     def check(self, timeline: Any) -> Any:
-        for n in range(3_000_000):
-            if n < 0:
-                yield None
+        until = time.thread_time() + 0.06
+        while time.thread_time() < until:
+            yield from ()
 
 
 @pytest.mark.parametrize("rule", [Broken, Endless])
@@ -281,3 +285,31 @@ def test_settings_reach_the_rules(bench_settings: Callable[[dict[str, object]], 
         bench_settings({"rules": {"n2": {}}})
     with pytest.raises(SettingError, match="must be a int"):
         bench_settings({"rules": {"n1": {"min_count": "5"}}})
+
+
+async def test_over_the_real_store(tmp_path: Path, make: Any) -> None:
+    def engine(store: SqliteStore) -> Engine:
+        return Engine(store, project="shop", settings={}, on_issues=lambda _: None)
+
+    def batch(*entries: Any) -> Batch:
+        kinds = {kind: name for name, kind in KINDS.items()}
+        named = [(kinds[type(entry)], entry) for entry in entries]
+        return Batch(batch_id=None, resource=Resource(run="run1", service="shop"), entries=named, dropped={}, received_at=1.0)
+
+    store = SqliteStore(tmp_path / "brakit.db")
+    first = engine(store)
+    await first.start()
+    first.observe(await store.append(batch(*loop(make, "r1"))))
+    first.observe(await store.append(batch(make.error(owner="r2"), make.request("r2", status=500))))
+    await first.stop()
+    before = facts(first.issues())
+    second = engine(store)
+    await second.start()
+    assert facts(second.issues()) == before
+    assert [each.requests for each in second.live_metrics()] == [each.requests for each in first.live_metrics()]
+    second.observe(await store.append(batch(make.query(params="late", owner="r1"))))
+    await second.settle()
+    assert [(i.issue.rule, i.occurrences) for i in second.issues()] == [("error", 1), ("n1", 1)]
+    assert "7 times" in second.issues()[1].issue.desc
+    await second.stop()
+    await store.close()
