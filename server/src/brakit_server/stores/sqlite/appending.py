@@ -141,11 +141,13 @@ class Appender:
         self.forget()
         self._runs = {}
         self.counts = {}
+        self.begin()
 
     def expired(self, gone: dict[int, int]) -> None:
         """Events were deleted, by kind."""
         self.forget()
         self.counts = {number: count - gone.get(number, 0) for number, count in self.counts.items()}
+        self.begin()
 
     def by_kind(self) -> dict[str, int]:
         """Stored events by kind; unknown kinds together as `other`."""

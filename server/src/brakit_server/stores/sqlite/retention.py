@@ -24,7 +24,7 @@ def bytes_used(connection: sqlite3.Connection) -> int:
 def expire_step(connection: sqlite3.Connection, max_bytes: int, max_age_days: float, now: float) -> dict[int, int]:
     """Delete at most `STEP` of the oldest events that are over a cap; return how many by kind. `now`: Unix seconds.
 
-    Gives freed pages back to the system. An empty result means that nothing is over a cap any more.
+    An empty result means that nothing is over a cap any more.
     """
     connection.execute("DELETE FROM batch WHERE received < ?", (int(now) - BATCH_SECONDS,))
     if bytes_used(connection) > max_bytes:
@@ -40,9 +40,7 @@ def expire_step(connection: sqlite3.Connection, max_bytes: int, max_age_days: fl
         ).fetchone()[0]
     if cutoff is None:
         return {}
-    gone = _delete_upto(connection, cutoff)
-    _vacuum(connection)
-    return gone
+    return _delete_upto(connection, cutoff)
 
 
 def _delete_upto(connection: sqlite3.Connection, cutoff: int) -> dict[int, int]:
@@ -73,35 +71,38 @@ def keep_seq(connection: sqlite3.Connection) -> None:
     )
 
 
-def _vacuum(connection: sqlite3.Connection) -> None:
+def give_back(connection: sqlite3.Connection) -> None:
+    """Return freed pages to the system."""
     connection.execute("PRAGMA incremental_vacuum(" + str(VACUUM_PAGES) + ")").fetchall()
 
 
-def clear(connection: sqlite3.Connection) -> None:
-    """Delete everything but the numbering, and leave none of its bytes in the file or its log.
+def delete_all(connection: sqlite3.Connection) -> None:
+    """Delete everything but the numbering."""
+    connection.execute("PRAGMA secure_delete = ON").fetchall()
+    connection.execute("BEGIN IMMEDIATE")
+    keep_seq(connection)
+    for statement in (
+        "DELETE FROM event",
+        "DELETE FROM body",
+        "DELETE FROM owner",
+        "DELETE FROM word",
+        "DELETE FROM batch",
+        "DELETE FROM run",
+        "DELETE FROM issue",
+    ):
+        connection.execute(statement)
+    connection.execute("COMMIT")
+
+
+def shrink(connection: sqlite3.Connection) -> None:
+    """Leave no byte of what was deleted in the file or its log.
 
     Waits up to five seconds for readers that still look at the old pages; then raises `sqlite3.OperationalError`.
     """
-    connection.execute("PRAGMA secure_delete = ON").fetchall()
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        keep_seq(connection)
-        for statement in (
-            "DELETE FROM event",
-            "DELETE FROM body",
-            "DELETE FROM owner",
-            "DELETE FROM word",
-            "DELETE FROM batch",
-            "DELETE FROM run",
-            "DELETE FROM issue",
-        ):
-            connection.execute(statement)
-        connection.execute("COMMIT")
-        connection.execute("VACUUM")
-        deadline = time.monotonic() + 5
-        while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] != 0:
-            if time.monotonic() > deadline:
-                raise sqlite3.OperationalError("the log could not be emptied: somebody else reads the file")
-            time.sleep(0.02)
-    finally:
-        connection.execute("PRAGMA secure_delete = OFF").fetchall()
+    connection.execute("PRAGMA secure_delete = OFF").fetchall()
+    connection.execute("VACUUM")
+    deadline = time.monotonic() + 5
+    while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] != 0:
+        if time.monotonic() > deadline:
+            raise sqlite3.OperationalError("the log could not be emptied: somebody else reads the file")
+        time.sleep(0.02)

@@ -139,6 +139,7 @@ class SqliteStore:
             gone = retention.expire_step(connection, self._max_bytes, self._max_age_days, self._clock())
             if gone:
                 self._appender.expired(gone)
+                retention.give_back(connection)
             return sum(gone.values())
 
         total = 0
@@ -148,8 +149,9 @@ class SqliteStore:
 
     async def clear(self) -> None:
         def do(connection: sqlite3.Connection) -> None:
-            retention.clear(connection)
+            retention.delete_all(connection)
             self._appender.after_clear()
+            retention.shrink(connection)
 
         await self._writer.submit(do, alone=True)
 

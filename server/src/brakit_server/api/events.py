@@ -1,0 +1,69 @@
+"""`GET /api/events`: what happens, as server-sent events. Resumes behind `Last-Event-ID`."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from brakit_server.api import json_of, pipeline_of
+from brakit_server.stores import StoreUnavailable
+from brakit_server.stream import Client, Stream
+
+HEARTBEAT_SECONDS = 20.0
+SEND_SECONDS = 10.0
+"""How long a client may take to read one chunk."""
+
+RETRY_MS = 1000
+
+
+async def get(request: Request) -> Response:
+    """503 when 100 streams are open."""
+    stream = pipeline_of(request).stream
+    client = stream.connect(request.headers.get("last-event-id") or request.query_params.get("lastEventId"))
+    if client is None:
+        answer = json_of({"error": "Too many streams are open"}, 503)
+        answer.headers["retry-after"] = "10"
+        return answer
+    return Events(stream, client)
+
+
+class Events(Response):
+    """Sends until the client goes, is too slow, or the server stops."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, stream: Stream, client: Client) -> None:
+        super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+        del self.headers["content-length"]
+        self._stream = stream
+        self._client = client
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        gone = asyncio.create_task(self._gone(receive))
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                await send({"type": "http.response.body", "body": b":ok\nretry: %d\n\n" % RETRY_MS, "more_body": True})
+            while (chunk := await self._client.next(HEARTBEAT_SECONDS)) is not None:
+                async with asyncio.timeout(SEND_SECONDS):
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            async with asyncio.timeout(SEND_SECONDS):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except (TimeoutError, StoreUnavailable, OSError):
+            # It does not read, it is gone, or there is nothing to be read from the store: it will come back.
+            return
+        finally:
+            gone.cancel()
+            self._stream.disconnect(self._client)
+
+    async def _gone(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            continue
+        self._client.close()
+
+
+ROUTES = [Route("/events", get, methods=["GET"])]

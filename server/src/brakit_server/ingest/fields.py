@@ -1,0 +1,221 @@
+"""From an event's `data` to the fields of its record, by the tables of `brakit.events`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from brakit import redact
+from brakit.events import KINDS, PARTS, RESOURCE, Field, Shape, camel
+from brakit_server import records
+
+Read = Callable[[object], object]
+"""Value of JSON → value of the record; None where the type is wrong."""
+
+LIMITS = {
+    "sql": 65_536,
+    "shape": 65_536,
+    "message": 65_536,
+    "stack": 131_072,
+    "url": 8_192,
+    "error": 8_192,
+    "request_body": 10_240,
+    "response_body": 10_240,
+}
+"""Characters kept of a text; of all others `TEXT`."""
+
+TEXT = 1_024
+CODE = 4_096
+ITEMS = 200
+"""Members kept of a list or an object."""
+
+MARGIN = 1_024
+"""Characters behind the limit that are looked at, so that the cut does not hide half a secret from its pattern."""
+
+MAX_NUMBER = 2.0**53
+
+_SCRUBBED: dict[str, Callable[[str], str]] = {
+    "url": redact.url,
+    "message": redact.text,
+    "stack": redact.text,
+    "error": redact.text,
+}
+_HEADERS = ("headers", "response_headers")
+_MORE_ALIASES = {"parent_fetch_id": ("parent_fetch_id",)}
+_PARTS = {part.name: getattr(records, part.record) for part in PARTS}
+
+
+class Rejected(Exception):
+    """An event that cannot be stored: where (a JSON path below the event), and why."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class Slots:
+    """How to read the objects of one shape."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.by_key: dict[str, tuple[str, Read, bool]] = {}
+        self.required: list[tuple[str, str]] = []
+        for field in shape:
+            read = _reader(field)
+            key = camel(field.name)
+            self.by_key[key] = (field.record, read, True)
+            for alias in (*field.aliases, *_MORE_ALIASES.get(field.name, ())):
+                self.by_key[alias] = (field.record, read, False)
+            if field.required:
+                self.required.append((field.record, key))
+
+    def read(self, data: dict[str, Any], *, strict: bool) -> dict[str, Any]:
+        """The fields that are there and of the right type. `strict`: raise `Rejected` where a required one is not."""
+        values: dict[str, Any] = {}
+        first: set[str] = set()
+        for key, value in data.items():
+            if value is None:
+                continue
+            slot = self.by_key.get(key)
+            if slot is None:
+                continue
+            name, read, leading = slot
+            if name in first:
+                continue
+            got = read(value)
+            if got is None:
+                continue
+            if leading:
+                first.add(name)
+            elif name in values:
+                continue
+            values[name] = got
+        if strict:
+            for name, key in self.required:
+                if name not in values:
+                    raise Rejected(
+                        f".data.{key}", "is missing" if data.get(key) is None else "has the wrong type or is out of range"
+                    )
+        return values
+
+
+def string(limit: int, scrub: Callable[[str], str] | None = None) -> Read:
+    """Texts up to `limit` characters, scrubbed."""
+
+    def read(value: object) -> object:
+        if type(value) is not str:
+            return None
+        if scrub is None:
+            return value[:limit]
+        return scrub(value[: limit + MARGIN])[:limit]
+
+    return read
+
+
+def number(value: object) -> float | None:
+    """Finite numbers."""
+    if type(value) is float:
+        return value if math.isfinite(value) and abs(value) <= MAX_NUMBER else None
+    if type(value) is int:
+        return float(value) if abs(value) <= MAX_NUMBER else None
+    return None
+
+
+def milliseconds(value: object) -> float | None:
+    """Durations; what is below 0 is a clock that was set, and counts as 0."""
+    found = number(value)
+    return None if found is None else max(0.0, found)
+
+
+def integer(value: object) -> int | None:
+    found = number(value)
+    return None if found is None else int(found)
+
+
+def boolean(value: object) -> bool | None:
+    return value if type(value) is bool else None
+
+
+def strings(value: object) -> dict[str, str] | None:
+    """Objects of texts: structured fields, attributes. Members of other types are left out."""
+    if type(value) is not dict:
+        return None
+    kept = {key[:TEXT]: text[: TEXT + MARGIN] for key, text in list(value.items())[:ITEMS] if type(text) is str}
+    return {key: text[:TEXT] for key, text in redact.object(kept).items()}
+
+
+def headers(value: object) -> dict[str, str] | None:
+    """Headers: names lower case, values masked. Members of other types are left out."""
+    if type(value) is not dict:
+        return None
+    kept = {}
+    for name, text in list(value.items())[:ITEMS]:
+        if type(text) is str:
+            lower = name[:TEXT].lower()
+            kept[lower] = redact.header(lower, text[: LIMITS["url"] + MARGIN])[: LIMITS["url"]]
+    return kept
+
+
+def counts(value: object) -> dict[str, int] | None:
+    """Objects of counts."""
+    if type(value) is not dict:
+        return None
+    found = {key[:64]: integer(count) for key, count in list(value.items())[:64]}
+    return {key: count for key, count in found.items() if count is not None and count > 0}
+
+
+def _list(read: Read) -> Read:
+    def read_all(value: object) -> object:
+        if type(value) is not list:
+            return None
+        return [item for one in value[:ITEMS] if (item := read(one)) is not None]
+
+    return read_all
+
+
+def _part(name: str) -> Read:
+    kind = _PARTS[name]
+
+    def read(value: object) -> object:
+        if type(value) is not dict:
+            return None
+        try:
+            return msgspec.convert(_trimmed(value, 5), kind)
+        except (msgspec.ValidationError, RecursionError):
+            return None
+
+    return read
+
+
+def _trimmed(value: Any, depth: int) -> Any:
+    """A part with its texts scrubbed and cut, its lists cut, and no more levels than parts have."""
+    if type(value) is str:
+        return redact.text(value[: CODE + MARGIN])[:CODE] if len(value) > 8 else value
+    if type(value) is list:
+        return [_trimmed(item, depth - 1) for item in value[:ITEMS]] if depth else None
+    if type(value) is dict:
+        return {key: _trimmed(item, depth - 1) for key, item in list(value.items())[:ITEMS]} if depth else None
+    if type(value) is float and value.is_integer() and abs(value) < MAX_NUMBER:
+        return int(value)
+    return value
+
+
+def _reader(field: Field) -> Read:
+    kind = field.type
+    if kind.endswith("[]"):
+        return _list(string(TEXT, redact.text) if kind == "string[]" else _part(kind[:-2]))
+    if kind == "string":
+        return string(LIMITS.get(field.name, TEXT), _SCRUBBED.get(field.name))
+    if kind == "number":
+        return milliseconds if field.record.endswith("_ms") else number
+    if kind == "object":
+        return headers if field.name in _HEADERS else strings
+    simple: dict[str, Read] = {"integer": integer, "boolean": boolean, "counts": counts}
+    return simple[kind] if kind in simple else _part(kind)
+
+
+SLOTS = {kind.name: Slots(kind) for kind in KINDS}
+RESOURCE_SLOTS = Slots(RESOURCE)

@@ -1,0 +1,212 @@
+"""`Stream`: what happens, to every open dashboard, as server-sent events.
+
+Clients have no queues. Each knows the last `seq` that it was sent; the newest frames stand in one ring for all, and what is older
+is read from the store. So a client costs nothing while it is slow, and resuming is the same as being behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
+
+import msgspec
+
+from brakit_server.answers import StatefulIssue
+from brakit_server.stores import Store, Stored
+
+NAMES = {
+    "request": None,
+    "db.query": "query",
+    "fetch": "fetch",
+    "log": "log",
+    "error": "error_event",
+    "auth.check": "auth_check",
+    "span": "span",
+}
+"""Kind → name of its event; None is the default message. Other kinds are not sent."""
+
+RING_EVENTS = 5_000
+RING_BYTES = 8 * 1024 * 1024
+MAX_BEHIND = 10_000
+"""Events that a client may be behind; beyond, it is told to load anew."""
+
+CHUNK_BYTES = 64 * 1024
+PAGE = 500
+MAX_CLIENTS = 100
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Client:
+    """One open stream. `next()` gives what is to be sent."""
+
+    def __init__(self, stream: Stream, position: int, lost: bool) -> None:
+        self._stream = stream
+        self._position = position
+        self._lost = lost
+        self._news: dict[str, bytes] = {}
+        self._wake = asyncio.Event()
+        self.closed = False
+
+    def tell(self, name: str, frame: bytes) -> None:
+        """Send a frame that has no place in the order; a newer one of its name takes its place."""
+        self._news[name] = frame
+        self._wake.set()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def close(self) -> None:
+        self.closed = True
+        self._wake.set()
+
+    async def next(self, patience: float) -> bytes | None:
+        """The next bytes; a comment when nothing happened for `patience` seconds; None when the stream is to be closed."""
+        stream = self._stream
+        while not self.closed:
+            self._wake.clear()
+            if self._lost:
+                self._lost = False
+                self._position = stream.head
+                return stream.resync()
+            if self._news:
+                frames = b"".join(self._news.values())
+                self._news.clear()
+                return frames
+            if self._position < stream.head:
+                chunk = await self._behind()
+                if chunk:
+                    return chunk
+                continue
+            try:
+                async with asyncio.timeout(patience):
+                    await self._wake.wait()
+            except TimeoutError:
+                return b":heartbeat\n\n"
+        return None
+
+    async def _behind(self) -> bytes:
+        stream = self._stream
+        if stream.head - self._position > MAX_BEHIND:
+            # It reads more slowly than things happen: what it missed is better loaded as a list.
+            self.closed = True
+            return stream.resync()
+        found = stream.after(self._position)
+        if found is None:
+            found = await self._stored()
+            if found is None:
+                self._lost = True
+                return b""
+        self._position, chunk = found
+        return chunk
+
+    async def _stored(self) -> tuple[int, bytes] | None:
+        stored = await self._stream.store.since(self._position, PAGE)
+        if not stored or stored[0].seq != self._position + 1:
+            return None
+        return stored[-1].seq, b"".join(frame(each) for each in stored)
+
+
+class Stream:
+    """Everybody who watches. Use from the event loop only."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.head = 0
+        """The newest `seq` that was published."""
+        self._ring: deque[bytes] = deque()
+        self._first = 1
+        """The `seq` of the ring's first frame."""
+        self._bytes = 0
+        self._clients: set[Client] = set()
+        self._closed = False
+
+    async def start(self) -> None:
+        self.head = await self.store.last_seq()
+        self._first = self.head + 1
+
+    def connect(self, last_id: str | None) -> Client | None:
+        """A new client, behind by what happened since `last_id`; None when there are too many."""
+        if self._closed or len(self._clients) >= MAX_CLIENTS:
+            return None
+        position, lost = self.head, False
+        if last_id:
+            known = last_id.isascii() and last_id.isdigit() and len(last_id) < 19
+            position = int(last_id) if known else self.head
+            lost = not known or position > self.head or self.head - position > MAX_BEHIND
+        client = Client(self, position, lost)
+        self._clients.add(client)
+        return client
+
+    def disconnect(self, client: Client) -> None:
+        self._clients.discard(client)
+
+    def publish(self, stored: Sequence[Stored]) -> None:
+        """Show entries that were just stored, in the order of their `seq`."""
+        if not stored:
+            return
+        if not self._clients or stored[0].seq != self.head + 1:
+            self._ring.clear()
+            self._bytes = 0
+            self._first = stored[0].seq if self._clients else stored[-1].seq + 1
+        if self._clients:
+            for each in stored:
+                text = frame(each)
+                self._ring.append(text)
+                self._bytes += len(text)
+            while len(self._ring) > RING_EVENTS or self._bytes > RING_BYTES:
+                self._bytes -= len(self._ring.popleft())
+                self._first += 1
+        self.head = stored[-1].seq
+        for client in self._clients:
+            client.wake()
+
+    def issues(self, issues: list[StatefulIssue]) -> None:
+        """Show the issues as they are now."""
+        self._tell("issues", b"event: issues\ndata: " + _encode(issues) + b"\n\n")
+
+    def cleared(self) -> None:
+        """Show that everything was deleted."""
+        self._ring.clear()
+        self._bytes = 0
+        self._first = self.head + 1
+        for client in self._clients:
+            client.tell("cleared", b"event: cleared\ndata: {}\n\n")
+
+    def after(self, position: int) -> tuple[int, bytes] | None:
+        """The newest of at most 64 KiB of frames behind `position`, and those frames; None when the ring no longer has them."""
+        start = position + 1 - self._first
+        if start < 0 or start >= len(self._ring):
+            return None
+        chunk, size = [], 0
+        for text in islice(self._ring, start, None):
+            chunk.append(text)
+            size += len(text)
+            if size >= CHUNK_BYTES:
+                break
+        return position + len(chunk), b"".join(chunk)
+
+    def resync(self) -> bytes:
+        """Tells a client to load everything anew, and where it then is."""
+        return b"id: %d\nevent: resync\ndata: {}\n\n" % self.head
+
+    def close(self) -> None:
+        """End every stream."""
+        self._closed = True
+        for client in self._clients:
+            client.close()
+
+    def _tell(self, name: str, text: bytes) -> None:
+        for client in self._clients:
+            client.tell(name, text)
+
+
+def frame(stored: Stored) -> bytes:
+    """One event. Its name and id are ours; the record is one line of JSON, so nothing captured can end the frame early."""
+    if stored.kind not in NAMES:
+        return b""
+    name = NAMES[stored.kind]
+    head = b"id: %d\n" % stored.seq if name is None else b"id: %d\nevent: %s\n" % (stored.seq, name.encode())
+    return head + b"data: " + _encode(stored.entry) + b"\n\n"
