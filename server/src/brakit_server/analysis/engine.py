@@ -245,10 +245,10 @@ class Engine:
     def _count(self, held: Held, timeline: Timeline, findings: Iterable[Finding], undecided: set[str]) -> None:
         now = self._clock()
         for finding in findings:
-            known = self._issues.get(finding.identity)
-            before = held.judged and known is not None and held.id in known.issue.evidence
-            self._issues.found(finding, now, count=finding.identity not in held.found and not before)
-            held.found.add(finding.identity)
+            identity = finding.identity
+            counted = identity in held.found or (held.judged and self._issues.names(identity, held.id))
+            self._issues.found(finding, now, count=not counted)
+            held.found.add(identity)
         if held.request is not None and not held.judged:
             place = (timeline.service, timeline.endpoint)
             self._issues.clean(held.request, place, held.found, undecided, now)

@@ -51,10 +51,10 @@ class Issues:
     def __len__(self) -> int:
         return len(self._issues)
 
-    def get(self, issue_id: str) -> StatefulIssue | None:
-        """A copy of the issue, None when there is none."""
+    def names(self, issue_id: str, request_id: str) -> bool:
+        """Whether the request is evidence of the issue."""
         issue = self._issues.get(issue_id)
-        return _copy(issue) if issue is not None else None
+        return issue is not None and request_id in issue.issue.evidence
 
     def all(self, state: State | None = None, category: Category | None = None) -> list[StatefulIssue]:
         """Copies, worst first, then newest first. `state` wins over `category`."""

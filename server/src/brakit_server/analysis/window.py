@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
+from itertools import islice
 
 import msgspec
 
@@ -116,15 +117,16 @@ class Window:
 
     def earlier(self) -> list[RunFigures]:
         """Runs that ended before the newest began, newest first. Processes that run side by side are none of them."""
+        if len(self.runs) < 2:
+            return []
         runs = sorted(self.runs.values(), key=lambda figures: figures.first, reverse=True)
         return [figures for figures in runs if figures.last < runs[0].first]
 
     def recent(self, limit: int, *, cold: bool = False) -> list[Point]:
         """The newest timed requests of the present run and those beside it, oldest first; without those that came first."""
         earlier = {figures.run for figures in self.earlier()}
-        return [point for point in self._points if point.timed() and (cold or not point.cold) and point.run not in earlier][
-            -limit:
-        ]
+        fitting = (p for p in reversed(self._points) if p.timed() and (cold or not p.cold) and p.run not in earlier)
+        return list(islice(fitting, limit))[::-1]
 
     def baseline(self, recent: int) -> Baseline | None:
         """What the newest `recent` requests are to be compared with; None before there is enough of it.

@@ -23,7 +23,7 @@ def test_every_file_is_a_rule_with_the_name_of_the_file() -> None:
 @pytest.mark.parametrize("rule", classes(), ids=lambda rule: rule.id)
 def test_a_rule_says_what_it_must(rule: type[Rule]) -> None:
     text = inspect.getdoc(rule) or ""
-    positions = [text.find(f"**{section}.**") for section in SECTIONS]
+    positions = [text.find(f"*{section}.*") for section in SECTIONS]
     assert -1 not in positions
     assert positions == sorted(positions)
     assert rule.title

@@ -20,16 +20,16 @@ _MESSAGE_LIMIT = 300
 
 
 class UnhandledError(Rule):
-    """**What it finds.** Exceptions, grouped by class and by the app's own innermost function in the traceback, for each
+    """*What it finds.* Exceptions, grouped by class and by the app's own innermost function in the traceback, for each
     endpoint. Those that nobody caught are critical; those that the app caught and reported are warnings. Exceptions outside
     requests (threads, the main program) are grouped in the same way.
 
-    **Why it matters.** The client got a server error, or a thread ended without anybody noticing.
+    *Why it matters.* The client got a server error, or a thread ended without anybody noticing.
 
-    **Fix.** The finding names the file, the line and what stands there. Handle the case where it arises, or answer with the
+    *Fix.* The finding names the file, the line and what stands there. Handle the case where it arises, or answer with the
     status that says what is wrong.
 
-    **What it leaves alone.** Cancelled requests, clients that went away, `SystemExit` and Ctrl-C.
+    *What it leaves alone.* Cancelled requests, clients that went away, `SystemExit` and Ctrl-C.
     """
 
     title = "Unhandled error"

@@ -61,20 +61,20 @@ _LIBRARY_HINTS = {
 
 
 class N1(Rule):
-    """**What it finds.** A statement that one request executes at least `min_count` times from the same line with at least
+    """*What it finds.* A statement that one request executes at least `min_count` times from the same line with at least
     `min_distinct` different sets of parameters: typically a related row that is loaded in a loop over its parents. The same for
     INSERT, UPDATE and DELETE. Senders that tell neither parameters nor lines need `min_count_unlocated` executions, and
     where nothing shows that the values differ, the finding says so and is never critical.
 
-    **Why it matters.** Each execution is a round trip. With ten rows on a laptop nobody notices; with a thousand rows and a
+    *Why it matters.* Each execution is a round trip. With ten rows on a laptop nobody notices; with a thousand rows and a
     database on another machine the page takes seconds. Severity follows the cost: critical from `critical_share` of the request
     or `critical_count` executions, warning from `warning_share`, info below that or below `info_ms` in all.
 
-    **Fix.** Load everything with one statement before the loop: an eager-loading option of the ORM (SQLAlchemy: `selectinload`,
+    *Fix.* Load everything with one statement before the loop: an eager-loading option of the ORM (SQLAlchemy: `selectinload`,
     `joinedload`; Django: `prefetch_related`, `select_related`), or `WHERE … IN` over the collected keys. For writes: one
     statement with many rows, or `executemany`.
 
-    **What it leaves alone.** Repetition with the same parameters (that is a duplicate, to be cached), executemany and statements
+    *What it leaves alone.* Repetition with the same parameters (that is a duplicate, to be cached), executemany and statements
     with many rows, chunked `IN` lists, pagination, statements that failed and were tried again, the same shape from different
     lines, transaction control, health checks and static files. Other events between the executions change nothing.
     """

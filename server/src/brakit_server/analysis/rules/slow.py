@@ -24,18 +24,18 @@ _HINTS = {
 
 
 class Slow(Rule):
-    """**What it finds.** Endpoints whose newest requests take at least `factor` times as long as they used to, and at
+    """*What it finds.* Endpoints whose newest requests take at least `factor` times as long as they used to, and at
     least `min_ms_over` longer, beyond what chance explains (`deviations` times the usual spread). They are compared with the
     earlier runs of their service, and on the first day with the beginning of the same run. While there is nothing to compare
     with, and whatever the comparison says: endpoints whose median is `floor_ms` or more.
 
-    **Why it matters.** It is the person in front of the page who waits. Seen while the change is fresh, the cause is one of the
+    *Why it matters.* It is the person in front of the page who waits. Seen while the change is fresh, the cause is one of the
     last edits.
 
-    **Fix.** The finding says where the time goes (database, outgoing calls, the app itself) and names the statement or the call
+    *Fix.* The finding says where the time goes (database, outgoing calls, the app itself) and names the statement or the call
     that costs most, with its line. Start there.
 
-    **What it leaves alone.** The first request after a start (imports, connections), responses that stay open on purpose
+    *What it leaves alone.* The first request after a start (imports, connections), responses that stay open on purpose
     (server-sent events), requests given up by the client, refused requests (4xx), health checks and static files.
     """
 
