@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from demo import verdict
-from demo.counters import KINDS, PATH
+from demo.counters import KINDS
 from demo.payments.seed import seed as seed_payments
 from demo.processes import ROOT, Ended, Process, free_ports, stop
 from demo.shop.seed import Past
@@ -70,11 +70,11 @@ class Town:
         self.past: Past = seed_shop(databases / "shop.db", random)
         seed_payments(databases / "payments.db", self.past.payments)
 
-        server_port, shop_port, payments_port = free_ports(3)
+        server_port, shop_port, payments_port, shop_counts, payments_counts = free_ports(5)
         self.brakit = f"http://127.0.0.1:{server_port}/__brakit"
         self.shop = f"http://127.0.0.1:{shop_port}"
         self.payments = f"http://127.0.0.1:{payments_port}"
-        self.services = {"shop": self.shop, "payments": self.payments}
+        self.counters = {"shop": f"http://127.0.0.1:{shop_counts}", "payments": f"http://127.0.0.1:{payments_counts}"}
         self.processes: list[Process] = []
         command = str(Path(sys.executable).parent / "brakit")
         try:
@@ -86,13 +86,13 @@ class Town:
             )
             self._start(
                 "payments",
-                [sys.executable, "-m", "demo.payments", str(payments_port)],
+                [sys.executable, "-m", "demo.payments", str(payments_port), str(payments_counts)],
                 logs,
                 {**_observed("payments", data), "PAYMENTS_DATABASE": str(databases / "payments.db")},
             )
             self._start(
                 "shop",
-                [sys.executable, "-m", "demo.shop", str(shop_port)],
+                [sys.executable, "-m", "demo.shop", str(shop_port), str(shop_counts)],
                 logs,
                 {
                     **_observed("shop", data),
@@ -111,7 +111,7 @@ class Town:
     async def ready(self, client: httpx.AsyncClient, seconds: float) -> None:
         """Wait until everything answers. Raises `Ended`, and `TimeoutError` after `seconds`."""
         until = monotonic() + seconds
-        for url in (f"{self.brakit}/api/status", *(service + PATH for service in self.services.values())):
+        for url in (f"{self.brakit}/api/status", f"{self.payments}/health", f"{self.shop}/health"):
             while not await _answers(client, url):
                 self.check()
                 if monotonic() > until:
@@ -181,7 +181,7 @@ async def _open_hours(plan: Plan, town: Town, client: httpx.AsyncClient, closing
                     break
                 await asyncio.sleep(0.25)
                 town.check()
-                counts = await verdict.sent(client, town.services)
+                counts = await verdict.sent(client, town.counters)
                 line.update(" · ".join(f"{sum(each[kind] for each in counts.values())} {kind}" for kind in KINDS))
         closing.set()
         await crowd
@@ -191,7 +191,7 @@ async def _open_hours(plan: Plan, town: Town, client: httpx.AsyncClient, closing
 
 
 async def _close(town: Town, client: httpx.AsyncClient, tally: Tally, console: Console) -> int:
-    expected = await verdict.quiet(client, town.services, seconds=10)
+    expected = await verdict.quiet(client, town.counters, seconds=10)
     counts, differences = await verdict.settled(client, town.brakit, expected, seconds=8)
     console.print()
     verdict.show_counts(console, expected, counts)

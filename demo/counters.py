@@ -1,8 +1,8 @@
 """What a service really did, counted without brakit, to hold what brakit captured against.
 
-A service is wrapped outermost (`CountedASGI`, `CountedWSGI`); the wrapper answers `GET /_counts` itself, so that asking does not
-count. The answer is `{"requests": n, "queries": n, "fetches": n, "logs": n, "errors": n, "active": n}`; `active` is the number of
-requests whose answer, background tasks included, is not finished.
+A service is wrapped outermost (`CountedASGI`, `CountedWSGI`) and tells its counts on a port of their own, so that asking neither
+counts nor is captured. The answer is `{"requests": n, "queries": n, "fetches": n, "logs": n, "errors": n, "active": n}`; `active` is
+the number of requests whose answer, background tasks included, is not finished.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from flask import Flask
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-PATH = "/_counts"
 KINDS = ("requests", "queries", "fetches", "logs", "errors")
 
 
@@ -83,6 +83,24 @@ class Counters(logging.Handler):
         logging.getLogger().addHandler(self)
 
 
+def tell(counters: Counters, port: int) -> None:
+    """Answer every GET on `port` of 127.0.0.1 with the counts, from a thread that ends with the process."""
+
+    class Teller(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer = counters.answer()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    threading.Thread(target=HTTPServer(("127.0.0.1", port), Teller).serve_forever, name="counters", daemon=True).start()
+
+
 class CountedASGI:
     """An ASGI app with its requests and its unhandled exceptions counted."""
 
@@ -93,10 +111,6 @@ class CountedASGI:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
-        if scope["path"] == PATH:
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
-            await send({"type": "http.response.body", "body": self._counters.answer()})
             return
         self._counters.add("requests")
         self._counters.add("active")
@@ -117,9 +131,6 @@ class CountedWSGI:
         self._counters = counters
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if environ["PATH_INFO"] == PATH:
-            start_response("200 OK", [("Content-Type", "application/json")])
-            return [self._counters.answer()]
         self._counters.add("requests")
         self._counters.add("active")
         try:

@@ -12,7 +12,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from demo.counters import KINDS, PATH
+from demo.counters import KINDS
 
 Counts = dict[str, int]
 
@@ -27,19 +27,19 @@ class Difference:
     captured: int
 
 
-async def sent(client: httpx.AsyncClient, services: Mapping[str, str]) -> dict[str, Counts]:
-    """What each service counted itself; `services` maps names to URLs."""
+async def sent(client: httpx.AsyncClient, counters: Mapping[str, str]) -> dict[str, Counts]:
+    """What each service counted itself; `counters` maps its name to the URL of its counts."""
     counts = {}
-    for name, url in services.items():
-        counts[name] = cast("Counts", (await client.get(url + PATH)).raise_for_status().json())
+    for name, url in counters.items():
+        counts[name] = cast("Counts", (await client.get(url)).raise_for_status().json())
     return counts
 
 
-async def quiet(client: httpx.AsyncClient, services: Mapping[str, str], seconds: float) -> dict[str, Counts]:
+async def quiet(client: httpx.AsyncClient, counters: Mapping[str, str], seconds: float) -> dict[str, Counts]:
     """The services' counts once no request is at work in any; raise `TimeoutError` when one still is after `seconds`."""
     until = monotonic() + seconds
     while True:
-        counts = await sent(client, services)
+        counts = await sent(client, counters)
         if not any(of_service["active"] for of_service in counts.values()):
             return counts
         if monotonic() > until:

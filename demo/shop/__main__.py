@@ -1,4 +1,4 @@
-"""Serve the shop: `python -m demo.shop PORT`, with its own counters around it."""
+"""Serve the shop: `python -m demo.shop PORT COUNTS_PORT`, with its own counters around it."""
 
 from demo.shop.app import app
 
@@ -9,15 +9,16 @@ import sys
 
 import uvicorn
 
-from demo.counters import CountedASGI, Counters
+from demo.counters import CountedASGI, Counters, tell
 
 
-def main(port: int) -> None:
+def main(port: int, counts_port: int) -> None:
     """Serve on 127.0.0.1 until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     counters = Counters(problems="shop.problems")
     counters.watch_logs()
+    tell(counters, counts_port)
     counters.watch_queries(app.state.engine.sync_engine)
     counters.watch_fetches(app.state.client)
     # Without a logging set-up of uvicorn's own, its records reach the root logger, and so the counters.
@@ -25,4 +26,4 @@ def main(port: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))
