@@ -31,13 +31,14 @@ class Preference {
     this.#roots = roots;
   }
 
-  /** The project root of a run or a service, when it is known. */
+  /** The project root of a run or a service, when it is known; where all that send have one root, that. */
   root(...names: (string | undefined)[]): string | undefined {
     for (const name of names) {
       const root = name === undefined ? undefined : this.#roots.get(name);
       if (root) return root;
     }
-    return undefined;
+    const all = new Set(this.#roots.values());
+    return all.size === 1 ? [...all][0] : undefined;
   }
 }
 

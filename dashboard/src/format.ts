@@ -5,7 +5,8 @@ const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 /** `0.42 ms`, `12 ms`, `1.24 s`, `2 min 5 s`; a dash when unknown. */
 export function duration(ms: number | undefined | null): string {
   if (ms === undefined || ms === null || !Number.isFinite(ms)) return '–';
-  if (ms < 0.1 && ms > 0) return `${(ms * 1000).toFixed(0)} µs`;
+  if (ms === 0) return '0 ms';
+  if (ms < 0.1) return `${(ms * 1000).toFixed(0)} µs`;
   if (ms < 10) return `${ms.toFixed(ms < 1 ? 2 : 1)} ms`;
   if (ms < 1000) return `${ms.toFixed(0)} ms`;
   if (ms < 60_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;

@@ -1,6 +1,6 @@
 // The views are the files of the folder `views`; each says in its `view` what it is called and where it is.
 import type { Component } from 'svelte';
-import type { IconName } from './parts/Icon.svelte';
+import type { IconName } from './icons.ts';
 import { match } from './router.svelte.ts';
 
 export interface View {

@@ -1,0 +1,171 @@
+import { describe, expect, it } from 'vitest';
+import { World } from '../dev/server.ts';
+import type { Query, Request, RequestDetail, Span } from './schema.ts';
+import { find, folded, place, rows, scale, split, ticks, tree, type Entry, type Node } from './waterfall.ts';
+
+const REQUEST: Request = {
+  id: 'r1',
+  timestamp: 1000,
+  startedAt: 1000,
+  parentRequestId: null,
+  method: 'GET',
+  url: '/orders?page=1',
+  path: '/orders',
+  statusCode: 200,
+  durationMs: 100,
+  headers: {},
+  responseHeaders: {},
+  requestBody: null,
+  responseBody: null,
+  responseSize: 0,
+  isStatic: false,
+  isHealthCheck: false,
+};
+
+function query(id: string, at: number, more: Partial<Query> = {}): Entry {
+  const data: Query = {
+    id,
+    timestamp: at,
+    parentRequestId: 'r1',
+    driver: 'sqlalchemy',
+    operation: 'SELECT',
+    normalizedOp: 'SELECT',
+    table: 'items',
+    durationMs: 5,
+    sql: 'SELECT 1',
+    shapeHash: 's',
+    ...more,
+  };
+  return { type: 'query', timestamp: at, data };
+}
+
+function span(id: string, spanId: string, at: number, parentId = 'r1'): Entry {
+  const data: Span = { id, timestamp: at, parentRequestId: 'r1', parentId, name: id, durationMs: 50, spanId };
+  return { type: 'span', timestamp: at, data };
+}
+
+const detail = (timeline: Entry[], children: RequestDetail['children'] = []) => ({
+  request: REQUEST,
+  timeline,
+  children,
+});
+const outline = (node: Node): unknown =>
+  node.children.length > 0 ? { [node.id]: node.children.map(outline) } : node.id;
+
+describe('tree', () => {
+  it('puts events into the span that they name as parent', () => {
+    const timeline = [
+      query('q2', 1060),
+      span('outer', 'sp1', 1005),
+      span('inner', 'sp2', 1010, 'sp1'),
+      query('q1', 1012, { parentId: 'sp2' }),
+    ];
+    expect(outline(tree(detail(timeline)))).toEqual({ r1: [{ outer: [{ inner: ['q1'] }] }, 'q2'] });
+  });
+
+  it('survives spans that name each other as parent', () => {
+    const root = tree(detail([span('a', 'sp1', 1001, 'sp2'), span('b', 'sp2', 1002, 'sp1')]));
+    expect(rows(root, new Set()).map((row) => row.node.id)).toContain('b');
+  });
+
+  it('nests the request that a fetch caused under the fetch, at any depth', () => {
+    const fetch = (id: string, fetchId: string): Entry => ({
+      type: 'fetch',
+      timestamp: 1010,
+      data: {
+        id,
+        timestamp: 1010,
+        parentRequestId: 'r1',
+        url: 'http://b/x',
+        method: 'GET',
+        statusCode: 200,
+        durationMs: 60,
+        fetchId,
+      },
+    });
+    const child = (id: string, parentFetchId: string, timeline: Entry[]) => ({
+      request: { ...REQUEST, id, parentFetchId, timestamp: 1011 },
+      timeline,
+    });
+    const root = tree(detail([fetch('f1', 'x1')], [child('r3', 'x2', []), child('r2', 'x1', [fetch('f2', 'x2')])]));
+    expect(outline(root)).toEqual({ r1: [{ f1: [{ r2: [{ f2: ['r3'] }] }] }] });
+  });
+
+  it('keeps a caused request that no fetch claims', () => {
+    expect(outline(tree(detail([], [{ request: { ...REQUEST, id: 'r2' }, timeline: [] }])))).toEqual({ r1: ['r2'] });
+  });
+
+  it('draws every event of every invented request exactly once', () => {
+    const world = new World(60);
+    for (const request of world.all.requests) {
+      const whole = world.answer(`requests/${request.id}`, new URLSearchParams()) as RequestDetail;
+      const root = tree(whole);
+      const folds = rows(root, new Set()).filter((row) => row.node.kind === 'fold');
+      const drawn = rows(root, new Set(folds.map((row) => row.node.id))).filter(
+        (row) => row.node.entry && row.node.kind !== 'fold',
+      );
+      const expected = [...whole.timeline, ...whole.children.flatMap((child) => child.timeline)].map(
+        (entry) => entry.data.id,
+      );
+      expect(drawn.map((row) => row.node.id).sort()).toEqual(expected.sort());
+    }
+  });
+});
+
+describe('folded', () => {
+  it('folds three equal queries in a row and says whether their parameters differ', () => {
+    const timeline = [
+      query('a', 1001, { paramsHash: '1' }),
+      query('b', 1010, { paramsHash: '2' }),
+      query('c', 1020, { paramsHash: '3' }),
+    ];
+    const [fold] = tree(detail(timeline)).children;
+    expect(fold).toMatchObject({ kind: 'fold', repeat: { count: 3, differing: true }, start: 1001, durationMs: 24 });
+    const same = timeline.map((entry) => ({ ...entry, data: { ...entry.data, paramsHash: '1' } }) as Entry);
+    expect(tree(detail(same)).children[0]?.repeat?.differing).toBe(false);
+  });
+
+  it('leaves two, other shapes and interrupted runs alone', () => {
+    const kinds = (timeline: Entry[]) => tree(detail(timeline)).children.map((node) => node.kind);
+    expect(kinds([query('a', 1001), query('b', 1002)])).toEqual(['query', 'query']);
+    expect(kinds([query('a', 1001), query('b', 1002, { shapeHash: 't' }), query('c', 1003), query('d', 1004)])).toEqual(
+      Array(4).fill('query'),
+    );
+    expect(folded([])).toEqual([]);
+  });
+
+  it('is closed until it is toggled, and found with the fold around it', () => {
+    const root = tree(detail([query('a', 1001), query('b', 1010), query('c', 1020)]));
+    expect(rows(root, new Set()).map((row) => row.node.id)).toEqual(['r1', 'fold-a']);
+    expect(rows(root, new Set(['fold-a'])).map((row) => row.node.id)).toEqual(['r1', 'fold-a', 'a', 'b', 'c']);
+    expect(find(root, 'b')?.folds).toEqual(['fold-a']);
+    expect(find(root, 'nothing')).toBeUndefined();
+  });
+});
+
+describe('scale', () => {
+  it('covers events that run past the request', () => {
+    const on = scale(tree(detail([query('late', 1090, { durationMs: 60 })])));
+    expect(on).toEqual({ start: 1000, length: 150 });
+    expect(place({ start: 1090, durationMs: 60 }, on)).toEqual({ left: 60, width: 40 });
+  });
+
+  it('never has a length of zero', () => {
+    expect(scale(tree({ request: { ...REQUEST, durationMs: 0 }, timeline: [], children: [] })).length).toBeGreaterThan(
+      0,
+    );
+  });
+
+  it('has round lines that stay inside', () => {
+    expect(ticks({ start: 0, length: 36 })).toEqual([0, 10, 20, 30]);
+    expect(ticks({ start: 0, length: 1 })).toHaveLength(6);
+    expect(ticks({ start: 0, length: 0.37 }).at(-1)).toBeLessThanOrEqual(0.37);
+  });
+});
+
+describe('split', () => {
+  it('counts overlapping queries once', () => {
+    const timeline = [query('a', 1000, { durationMs: 20 }), query('b', 1010, { durationMs: 20 })];
+    expect(split(REQUEST, timeline)).toEqual({ db: 30, fetch: 0, app: 70 });
+  });
+});
