@@ -161,18 +161,18 @@ async def owner(person: Person, past: Past, visit: int) -> None:
     if visit == 0:
         await person.log_in(STAFF)
     await person.get("/admin/reports/stock")
-    await person.ask("GET", "/admin/orders.csv")
     await person.get("/admin/reports/stock", days=75)
+    await person.get("/admin/reports/stock")
+    await person.ask("GET", "/admin/orders.csv")
     product = person.random.randrange(1, 40)
     picture = {"image": (f"{product}.png", png(person.random), "image/png")}
     await person.ask("POST", f"/admin/products/{product}/image", files=picture)
-    await person.get("/admin/reports/stock")
     if visit % 3 == 1:
         paid = [payment for payment in past.payments if payment.captured == (visit % 2 == 0)]
         await person.post(f"/admin/orders/{person.random.choice(paid).reference}/refund")
     if visit >= 1:
         # The first visit is busy, so that a short demo has it all; then the owner has other things to do as well.
-        await person.look(pace=20)
+        await person.look(pace=60)
 
 
 def png(random: Random) -> bytes:
@@ -203,11 +203,13 @@ async def drive(
     async def live(number: int) -> None:
         walk = CROWD[number] if number < len(CROWD) else CROWD[1 + (number - 1) % (len(CROWD) - 1)]
         random = Random(f"{seed}/{number}")
+        # The owner knows the way around.
+        pause = think / 3 if walk is owner else think
         headers = {"User-Agent": random.choice(AGENTS), "Origin": ORIGIN}
         jar: httpx.Cookies | None = None
         while not stop.is_set():
             async with httpx.AsyncClient(base_url=shop, headers=headers, cookies=jar, timeout=30, trust_env=False) as client:
-                person = Person(client, random, think, stop, tally)
+                person = Person(client, random, pause, stop, tally)
                 try:
                     await walk(person, past, next(visits[walk]))
                 except Leaving:
