@@ -45,6 +45,7 @@ class Live {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #source: EventSource | undefined;
   #tries = 0;
+  #lastId = '';
 
   /** Call `handler` with each batch of one kind until the returned function is called. */
   on<K extends Kind>(kind: K, handler: Handler<K>): () => void {
@@ -55,11 +56,11 @@ class Live {
   }
 
   connect(): void {
-    const source = new EventSource(EVENTS);
+    // The browser resumes a broken stream by itself; a new EventSource has to say where the last one stopped.
+    const source = new EventSource(this.#lastId ? `${EVENTS}?lastEventId=${encodeURIComponent(this.#lastId)}` : EVENTS);
     this.#source = source;
     source.onopen = () => {
-      // A new EventSource does not say where the last one stopped, so what lies between may be missing.
-      if (this.#tries > 0) this.#take('resync', null);
+      if (this.#tries > 0 && !this.#lastId) this.#take('resync', null);
       this.#tries = 0;
       this.connection = 'live';
     };
@@ -72,7 +73,10 @@ class Live {
       setTimeout(() => this.connect(), wait * (0.75 + Math.random() / 2));
     };
     for (const [name, kind] of Object.entries(NAMES)) {
-      source.addEventListener(name, (event: MessageEvent<string>) => this.#take(kind, parsed(event.data)));
+      source.addEventListener(name, (event: MessageEvent<string>) => {
+        this.#lastId = event.lastEventId || this.#lastId;
+        this.#take(kind, parsed(event.data));
+      });
     }
   }
 
