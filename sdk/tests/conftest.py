@@ -386,8 +386,7 @@ def events(client: Client) -> Callable[..., list[Json]]:
         records = client.buffer.take(client.buffer.limit + 1)
         encoded, failed = wire.encode(records)
         assert failed == 0, client.failures.first
-        raw = '{"_brakit": true, "version": 1, "events": [' + ",".join(encoded) + "]}"
-        payload = parse(raw.encode("ascii"))
+        payload = parse(b'{"_brakit": true, "version": 1, "events": [' + b",".join(encoded) + b"]}")
         assert [f"{error.json_path}: {error.message}" for error in VALIDATOR.iter_errors(payload)] == []
         drained: list[Json] = payload["events"]
         return [event for event in drained if kind is None or event["type"] == kind]

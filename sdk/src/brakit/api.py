@@ -6,11 +6,13 @@ import sys
 
 from brakit import callsite, client, context, errors
 from brakit.guard import run
+from brakit.record import plain_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
+    from brakit.client import Client
     from brakit.context import Owner
     from brakit.record import Record
 
@@ -19,7 +21,7 @@ def capture_error(error: BaseException | None = None) -> None:
     """Report an exception that the app has handled; without one, that which is being handled now."""
     active = client.current()
     error = sys.exc_info()[1] if error is None else error
-    if active is not None and isinstance(error, BaseException):
+    if active is not None and issubclass(type(error), BaseException):
         run(active.failures, "capture_error", errors.capture, active, error, "capture_error", True)
 
 
@@ -30,10 +32,14 @@ def auth_check(provider: str, result: str | None = None, *, subject_kind: str | 
     checked for (`user`, `service`; never who), `checked` the scope, permission or role that was asked for.
     """
     active = client.current()
-    if active is None:
-        return
-    record = active.record("auth.check", provider=provider, result=result, subject_kind=subject_kind, checked=checked)
-    record.site = callsite.find(sys._getframe(1))
+    if active is not None:
+        data = {"provider": provider, "result": result, "subject_kind": subject_kind, "checked": checked}
+        run(active.failures, "auth_check", _auth_check, active, sys._getframe(1), data)
+
+
+def _auth_check(active: Client, frame: FrameType, data: dict[str, str | None]) -> None:
+    record = active.record("auth.check", **{name: plain_value(value) for name, value in data.items()})
+    record.site = callsite.find(frame)
     record.emit(active.buffer)
 
 
@@ -51,12 +57,15 @@ class span:  # noqa: N801, it is used like a function
 
     def __enter__(self) -> None:
         active = client.current()
-        if active is None:
-            return
+        if active is not None:
+            run(active.failures, "span", self._open, active, sys._getframe(1))
+
+    def _open(self, active: Client, frame: FrameType | None) -> None:
         owner = context.span_owner()
-        data = {key: _plain(value) for key, value in self._attributes.items()}
-        self._record = active.record("span", name=str(self._name), span_id=owner.id, attributes=data or None)
-        self._record.site = callsite.find(sys._getframe(1))
+        attributes = {key: plain_value(value) for key, value in self._attributes.items()}
+        record = active.record("span", name=plain_value(self._name), span_id=owner.id, attributes=attributes or None)
+        record.site = callsite.find(frame)
+        self._record = record
         self._before = context.enter(owner)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
@@ -66,10 +75,13 @@ class span:  # noqa: N801, it is used like a function
         context.enter(self._before)
         active = client.current()
         if active is not None:
-            record.finish(active.buffer, error=None if error is None else errors.text_of(error))
+            text = None if error is None else run(active.failures, "span", errors.text_of, error)
+            run(active.failures, "span", record.finish, active.buffer, error=text)
 
     async def __aenter__(self) -> None:
-        self.__enter__()
+        active = client.current()
+        if active is not None:
+            run(active.failures, "span", self._open, active, sys._getframe(1))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -86,9 +98,3 @@ def flush(timeout: float = 2.0) -> bool:
 def shutdown(timeout: float = 0.5) -> None:
     """Put back everything that was patched and send what is captured so far, for at most `timeout` seconds."""
     client.shutdown(timeout)
-
-
-def _plain(value: object) -> object:
-    from brakit.record import plain_value
-
-    return plain_value(value)

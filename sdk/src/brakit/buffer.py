@@ -76,7 +76,18 @@ class Buffer:
             self.wake()
 
     def _drop(self) -> None:
-        while len(self.records) >= self.limit or (self.bytes > MAX_BYTES and self.records):
+        while len(self.records) >= self.limit or self.bytes > MAX_BYTES:
+            try:
+                self.bytes -= self.records.popleft().cost
+            except IndexError:
+                self.bytes = 0
+                return
+            self.overflow.add()
+
+    def shrink(self, limit: int) -> None:
+        """Hold `limit` records at most from now on; the oldest go."""
+        self.limit = limit
+        while len(self.records) > limit:
             try:
                 self.bytes -= self.records.popleft().cost
             except IndexError:

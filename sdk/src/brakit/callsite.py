@@ -32,16 +32,22 @@ def is_own(filename: str) -> bool:
 def _judge(filename: str) -> bool:
     if filename.startswith("<"):
         return False
-    path = os.path.abspath(filename)
+    try:
+        path = os.path.abspath(filename)
+    except OSError:
+        # The working folder is gone.
+        path = filename
     if path.startswith(_HERE):
         return False
     parts = path.split(os.sep)
-    return not any(folder in parts for folder in _LIBRARY_FOLDERS) and not path.startswith(_stdlib())
+    return not any(folder in parts for folder in _LIBRARY_FOLDERS) and not path.startswith(_not_own())
 
 
-def _stdlib() -> tuple[str, ...]:
-    folder = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
-    return (folder, os.path.realpath(folder) + os.sep)
+def _not_own() -> tuple[str, ...]:
+    """The standard library, and the scripts that installed packages bring (`bin/uvicorn`)."""
+    library = os.path.dirname(os.path.abspath(os.__file__))
+    folders = (library, os.path.realpath(library), os.path.join(sys.prefix, "bin"), os.path.join(sys.prefix, "Scripts"))
+    return tuple(folder + os.sep for folder in folders)
 
 
 def find(frame: FrameType | None) -> tuple[CodeType, int] | None:

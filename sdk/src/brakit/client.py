@@ -41,6 +41,7 @@ class Client:
         self.patches = Patches(self)
         self.buffer = Buffer(config.buffer, self._wake, self.forked)
         self.sender: Any = None
+        self._starting = [True]
         self._root: str | None = None
 
     def start(self) -> None:
@@ -57,15 +58,21 @@ class Client:
         return guard.run(self.failures, place, function, *args, **kwargs)
 
     def _wake(self) -> None:
-        if self.sender is None:
-            self.attempt("transport.start", self._make_sender)
         if self.sender is not None:
             self.sender.wake()
+            return
+        try:
+            # Atomic: of two threads with a first record, one starts the sender and the other goes on.
+            self._starting.pop()
+        except IndexError:
+            return
+        self.attempt("transport.start", self._start_sender)
 
-    def _make_sender(self) -> None:
+    def _start_sender(self) -> None:
         from brakit.transport import Sender
 
         self.sender = Sender(self)
+        self.sender.start()
 
     @property
     def root(self) -> str:
@@ -95,11 +102,18 @@ class Client:
         """In a child process: what is buffered and under way is the parent's to send; thread and locks do not exist here."""
         self.buffer.reset()
         self.started = time_ns() / 1e6
-        if self.sender is not None:
-            self.sender.reset()
+        sender, self.sender = self.sender, None
+        self._starting = [True]
+        if sender is not None:
+            self.attempt("transport.abandon", sender.abandon)
+
+    def _check_process(self) -> None:
+        if self.buffer.pid != os.getpid():
+            self.forked()
 
     def flush(self, timeout: float) -> bool:
         """Send what is buffered; True when all has arrived within `timeout` seconds."""
+        self._check_process()
         if self.sender is None:
             return not self.buffer.records
         return bool(self.attempt("transport.flush", self.sender.flush, timeout))
@@ -107,7 +121,8 @@ class Client:
     def shutdown(self, timeout: float = EXIT_S) -> None:
         """Put every original back, send what is there, end the thread."""
         self.open = False
-        self.patches.restore()
+        self._check_process()
+        self.attempt("restore", self.patches.restore)
         if self.sender is not None:
             self.attempt("transport.stop", self.sender.stop, timeout)
 
@@ -119,6 +134,12 @@ def current() -> Client | None:
 
 def activate() -> Decision:
     """Start, once, if this process is one to run in. What stands in the way is said on stderr when the person may not know."""
+    failures = Failures()
+    decision = guard.run(failures, "activate", _activate, failures)
+    return decision if decision is not None else Decision(False, f"off: a failure of ours: {failures.first}")
+
+
+def _activate(failures: Failures) -> Decision:
     global _client, _hooked
     config = Config()
     decision = decide(config)
@@ -130,8 +151,9 @@ def activate() -> Decision:
         return decision
     if _client is None:
         client = Client(config, decision)
-        guard.run(client.failures, "start", client.start)
+        client.failures = failures
         _client = client
+        client.attempt("start", client.start)
         if not _hooked:
             _hooked = True
             atexit.register(_at_exit)

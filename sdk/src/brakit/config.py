@@ -106,7 +106,7 @@ def _parse(setting: Setting, text: str) -> object:
             return False
         raise ConfigError(f"{setting.variable}={text!r} is neither true nor false; using {setting.default}")
     if setting.kind == "int":
-        if text.isascii() and text.isdigit() and (setting.name != "port" or 0 < int(text) < 65536):
+        if text.isascii() and text.isdigit() and len(text) < 16 and int(text) and (setting.name != "port" or int(text) < 65536):
             return int(text)
         raise ConfigError(f"{setting.variable}={text!r} is not a valid number; using {setting.default}")
     if setting.kind == "list":

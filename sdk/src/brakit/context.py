@@ -7,6 +7,8 @@ from contextvars import ContextVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from brakit.record import Record
 
 REQUEST_ID_HEADER = "x-brakit-request-id"
@@ -16,6 +18,7 @@ TRACEPARENT_HEADER = "traceparent"
 # Our own reference: an app that seeds or replaces `os.urandom` in a test must not make two requests share an id.
 _urandom = os.urandom
 _HEX = frozenset("0123456789abcdef")
+_HOST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
 def new_request_id() -> str:
@@ -35,7 +38,7 @@ class Owner:
     calls requestId: the inbound id where there was one.
     """
 
-    __slots__ = ("finished", "held", "id", "request_id", "root", "seen", "trace_id")
+    __slots__ = ("exchange", "finished", "held", "id", "request_id", "root", "seen", "trace_id")
 
     def __init__(self, id: str, request_id: str | None, trace_id: str, root: Owner | None) -> None:
         self.id = id
@@ -46,6 +49,8 @@ class Owner:
         # Queries whose rows are still being read; they go out with the request at the latest.
         self.held: dict[int, Record] = {}
         self.seen: set[object] = set()
+        # What is being answered, until the app's call is over: a framework inside another finds it here.
+        self.exchange: Any = None
 
 
 _current: ContextVar[Owner | None] = ContextVar("brakit_owner", default=None)
@@ -119,13 +124,27 @@ def outgoing_headers(owner: Owner | None, fetch_id: str) -> list[tuple[str, str]
 def trusted_host(host: str, allowed: tuple[str, ...]) -> bool:
     """Whether our ids may go there: loopback, private (RFC 1918, RFC 4193, link-local) and allow-listed hosts, single-label names."""
     host = host.lower().strip("[]")
-    if host in allowed or host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
+    if host in allowed or host in [name.lower() for name in allowed]:
         return True
     if ":" in host:
-        return host == "::1" or host.startswith(("fc", "fd", "fe80:"))
+        first = host.partition(":")[0]
+        if len(first) != 4 or not _HEX.issuperset(first):
+            return host == "::1"
+        return int(first, 16) & 0xFE00 == 0xFC00 or int(first, 16) & 0xFFC0 == 0xFE80
+    # Nothing that a resolver may read as something else: other dots, a port, user info, escapes.
+    if not host or not _HOST.issuperset(host):
+        return False
+    if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
+        return True
     parts = host.split(".")
-    if len(parts) == 4 and all(part.isdigit() and part.isascii() for part in parts):
-        first, second = int(parts[0]), int(parts[1])
-        return first in (10, 127) or (first, second) in ((192, 168), (169, 254)) or (first == 172 and 16 <= second <= 31)
-    # A name without a dot is a container or a machine of one's own network.
-    return len(parts) == 1 and bool(host)
+    if len(parts) == 4 and all(part.isdigit() and len(part) <= 3 and str(int(part)) == part for part in parts):
+        first_byte, second = int(parts[0]), int(parts[1])
+        if max(map(int, parts)) > 255:
+            return False
+        return (
+            first_byte in (10, 127)
+            or (first_byte, second) in ((192, 168), (169, 254))
+            or (first_byte == 172 and 16 <= second <= 31)
+        )
+    # A name without a dot is a container or a machine of one's own network; a number is an address in disguise.
+    return len(parts) == 1 and not host.isdigit() and not (host.startswith("0x") and _HEX.issuperset(host[2:]))

@@ -15,6 +15,7 @@ import stat
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from brakit.config import Config
+    from brakit.connection import Connection
 
 FOLDER = ".brakit"
 MAX_LEVELS = 20
@@ -56,6 +57,8 @@ def find(config: Config, start: str) -> list[Address]:
         return [Address(config.host, config.port, explicit=True)]
     found = []
     for folder in folders(config, start):
+        if not _is_private(folder):
+            continue
         text = _read(os.path.join(folder, "server.json"))
         ours = _parse(text) if text is not None else None
         if ours is not None:
@@ -94,6 +97,31 @@ def project_root(start: str) -> str:
             break
         folder = parent
     return project or start
+
+
+def is_ours(connection: Connection, deadline: float) -> bool:
+    """Whether what answers there may have the app's events. Raises `Unreachable`; may use the connection up.
+
+    A named server is believed; one with a nonce has to prove that it knows it; any other has to answer as a dashboard does.
+    """
+    address = connection.address
+    if address.explicit:
+        return True
+    if address.nonce is not None:
+        challenge = os.urandom(16).hex()
+        status, answer = connection.request("GET", f"/__brakit/api/hello?challenge={challenge}", b"", deadline)
+        return status == 200 and address.proves(challenge, answer)
+    status, answer = connection.request("GET", "/__brakit/api/requests?limit=1", b"", deadline)
+    return status == 200 and b'"requests"' in answer and b'"total"' in answer
+
+
+def _is_private(folder: str) -> bool:
+    """A folder, no link to one, of our own user."""
+    try:
+        status = os.lstat(folder)
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())
 
 
 def _read(path: str) -> str | None:

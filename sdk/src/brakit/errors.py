@@ -14,13 +14,15 @@ MAX_MESSAGE = 16 * 1024
 MAX_CAUSES = 10
 MAX_SEEN = 100
 _PLAIN = (str, int, float, bool, bytes, type(None))
+_BUILT_IN = type(BaseException.__str__)
 
 
 def capture(client: Client, error: BaseException, mechanism: str, handled: bool = False) -> None:
     """Record an exception under the current owner. One that passes by several of our probes in a request is recorded once."""
     frames = frames_of(error.__traceback__)
     owner = context.current()
-    if owner is not None and owner.root is not None:
+    # The hook of a thread sees each exception once; a recycled id must not hide the next one.
+    if owner is not None and owner.root is not None and mechanism != "thread":
         # By identity and line: holding the exception itself would keep the app's frames alive for longer.
         key = (id(error), type(error).__name__, frames[-1] if frames else None)
         seen = owner.root.seen
@@ -51,7 +53,8 @@ def describe(error: BaseException) -> dict[str, object]:
 
 def message_of(error: BaseException) -> str:
     """The text of an exception. An exception that only carries foreign objects is not asked for theirs."""
-    if type(error).__str__ is BaseException.__str__ and any(type(value) not in _PLAIN for value in error.args):
+    # A class with a `__str__` of its own, written in Python, wants to be asked: that is its message.
+    if type(type(error).__str__) is _BUILT_IN and any(type(value) not in _PLAIN for value in error.args):
         return ", ".join(guard.text_of(v, MAX_MESSAGE) if type(v) in _PLAIN else f"<{type(v).__name__}>" for v in error.args)
     return guard.text_of(error, MAX_MESSAGE)
 

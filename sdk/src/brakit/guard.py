@@ -51,10 +51,18 @@ class Call:
         return default
 
     def replace(self, name: str, value: Any) -> None:
-        """Pass `value` to the user's call instead; the caller's own objects are not touched."""
+        """Pass `value` to the user's call instead; the caller's own objects are not touched.
+
+        Raises LookupError for a name that the call does not know: the user's call must not fail for it.
+        """
         names = self.names
-        if name not in self.kwargs and name in names and names.index(name) < len(self.args):
-            index = names.index(name)
+        if name in self.kwargs:
+            self.kwargs = {**self.kwargs, name: value}
+            return
+        if name not in names:
+            raise LookupError(f"no parameter {name!r}")
+        index = names.index(name)
+        if index < len(self.args):
             self.args = (*self.args[:index], value, *self.args[index + 1 :])
         else:
             self.kwargs = {**self.kwargs, name: value}
@@ -131,6 +139,8 @@ def bracket(client: Client, place: str, original: Callable[..., Any], probe: Pro
             return result if stop.value is None else stop.value
         except Exception as error:
             failures.add(place, error)
+        else:
+            end(step)
         return result
 
     def fail(step: Generator[None, Any, Any], error: BaseException) -> None:
@@ -140,6 +150,15 @@ def bracket(client: Client, place: str, original: Callable[..., Any], probe: Pro
             pass
         except Exception as ours:
             failures.add(place, ours)
+        else:
+            end(step)
+
+    def end(step: Generator[None, Any, Any]) -> None:
+        try:
+            failures.add(place, RuntimeError("the probe yielded twice"))
+            step.close()
+        except Exception as error:
+            failures.add(place, error)
 
     def plain(*args: Any, **kwargs: Any) -> Any:
         if not client.open:
@@ -169,8 +188,103 @@ def bracket(client: Client, place: str, original: Callable[..., Any], probe: Pro
             raise
         return leave(step, result)
 
-    wrapper: Callable[..., Any] = coroutine if _is_coroutine_function(original) else plain
-    for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__", "__type_params__"):
+    return _dress(coroutine if _is_coroutine_function(original) else plain, original)
+
+
+def around(
+    client: Client,
+    place: str,
+    original: Callable[..., Any],
+    before: Callable[..., Any],
+    after: Callable[..., Any] | None = None,
+    failed: Callable[..., Any] | None = None,
+) -> Callable[..., Any]:
+    """The same law as `bracket` for a plain method that is called so often that a generator for each call is too dear.
+
+    `before` gets the arguments of the call. What it returns is handed to `after(state, self, result)` or `failed(state, self, error)`;
+    None says that this call is of no interest. What `after` returns, unless None, takes the place of the result.
+    """
+    parameters, arguments = _signature(original)
+    namespace: dict[str, Any] = {
+        "our_client": client,
+        "our_failures": client.failures,
+        "our_place": place,
+        "our_original": original,
+        "our_before": before,
+        "our_after": after,
+        "our_failed": failed,
+        "our_defaults": getattr(original, "__defaults__", None),
+        "our_kwdefaults": getattr(original, "__kwdefaults__", None),
+    }
+    source = _AROUND.format(parameters=parameters, arguments=arguments, self=arguments.split(",")[0].replace("*args", "args[0]"))
+    exec(compile(source, "<brakit.guard>", "exec"), namespace)
+    return _dress(namespace["method"], original)
+
+
+# Compiled with the parameters of the original: a call with named parameters costs a third of one through *args and **kwargs.
+_AROUND = """
+def method({parameters}):
+    if not our_client.open:
+        return our_original({arguments})
+    try:
+        our_state = our_before({arguments})
+    except Exception as our_error:
+        our_failures.add(our_place, our_error)
+        our_state = None
+    if our_state is None:
+        return our_original({arguments})
+    try:
+        our_result = our_original({arguments})
+    except BaseException as their_error:
+        if our_failed is not None:
+            try:
+                our_failed(our_state, {self}, their_error)
+            except Exception as our_error:
+                our_failures.add(our_place, our_error)
+        raise
+    if our_after is not None:
+        try:
+            our_instead = our_after(our_state, {self}, our_result)
+        except Exception as our_error:
+            our_failures.add(our_place, our_error)
+        else:
+            if our_instead is not None:
+                return our_instead
+    return our_result
+"""
+
+
+def _signature(original: Callable[..., Any]) -> tuple[str, str]:
+    """The parameters of a function as its definition has them, and the arguments that pass them on."""
+    code = getattr(original, "__code__", None)
+    if code is None:
+        return "*args, **kwargs", "*args, **kwargs"
+    names = code.co_varnames[: code.co_argcount]
+    keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    rest = code.co_varnames[code.co_argcount + code.co_kwonlyargcount :]
+    first = len(names) - len(getattr(original, "__defaults__", None) or ())
+    parameters = [name if index < first else f"{name}=our_defaults[{index - first}]" for index, name in enumerate(names)]
+    arguments = list(names)
+    if code.co_flags & 0x04:  # CO_VARARGS
+        parameters.append("*" + rest[0])
+        arguments.append("*" + rest[0])
+        rest = rest[1:]
+    elif keywords:
+        parameters.append("*")
+    defaults = getattr(original, "__kwdefaults__", None) or {}
+    parameters += [f"{name}=our_kwdefaults[{name!r}]" if name in defaults else name for name in keywords]
+    arguments += [f"{name}={name}" for name in keywords]
+    if code.co_flags & 0x08:  # CO_VARKEYWORDS
+        parameters.append("**" + rest[0])
+        arguments.append("**" + rest[0])
+    return ", ".join(parameters), ", ".join(arguments)
+
+
+def _dress(wrapper: Callable[..., Any], original: Callable[..., Any]) -> Callable[..., Any]:
+    """`wrapper` with the looks of `original`."""
+    # From 3.14 on annotations are computed when asked for, which may fail before the module is whole.
+    annotations = "__annotate__" if sys.version_info >= (3, 14) else "__annotations__"
+    for name in ("__module__", "__name__", "__qualname__", "__doc__", annotations, "__type_params__"):
         if hasattr(original, name):
             setattr(wrapper, name, getattr(original, name))
     wrapper.__dict__.update(getattr(original, "__dict__", {}))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _thread import get_ident
 
 from brakit import guard
 
@@ -25,35 +26,45 @@ INSTRUMENTATIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ins
 
 
 class Finder:
-    """A meta path finder that finds nothing itself: it tells when a module that we wait for has been executed."""
+    """A meta path finder that finds nothing itself: it tells when a module that we watch has been executed."""
 
-    def __init__(self, done: Callable[[str], None]) -> None:
+    def __init__(self, done: Callable[[str, bool], None]) -> None:
         self.done = done
-        self.waiting: set[str] = set()
+        self.watched: set[str] = set()
+        self.busy: set[tuple[int, str]] = set()
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name not in self.waiting:
+        # Somebody else's finder may ask the whole path as well, and so come back here.
+        key = (get_ident(), name)
+        if name not in self.watched or key in self.busy:
             return None
-        for finder in sys.meta_path:
-            if finder is self or not hasattr(finder, "find_spec"):
-                continue
-            spec = finder.find_spec(name, path, target)
-            if spec is not None:
-                self._watch(name, spec.loader)
-                return spec
+        self.busy.add(key)
+        try:
+            for finder in list(sys.meta_path):
+                if finder is self or not hasattr(finder, "find_spec"):
+                    continue
+                spec = finder.find_spec(name, path, target)
+                if spec is not None:
+                    self._watch(name, spec.loader, name in sys.modules)
+                    return spec
+        finally:
+            self.busy.discard(key)
         return None
 
-    def _watch(self, name: str, loader: Any) -> None:
+    def _watch(self, name: str, loader: Any, again: bool) -> None:
         """Let `loader` execute the module as it would, then tell. Only this one loader object is changed, and only until then."""
         execute = getattr(loader, "exec_module", None)
         if execute is None or isinstance(loader, type):
             return
 
         def exec_module(module: ModuleType) -> None:
-            del loader.exec_module
+            # One loader may serve many modules: that of a zip file does, and pytest's.
+            if module.__name__ != name:
+                execute(module)
+                return
+            loader.__dict__.pop("exec_module", None)
             execute(module)
-            self.waiting.discard(name)
-            self.done(name)
+            self.done(name, again)
 
         try:
             loader.exec_module = exec_module
@@ -70,24 +81,28 @@ class Patches:
         self.restores: list[tuple[Any, str, Any, Any]] = []
         self.undos: list[Callable[[], None]] = []
         self.versions: dict[str, str] = {}
-        self.later: dict[str, list[tuple[str, Probe]]] = {}
+        self.later: dict[str, list[tuple[str, Callable[..., None], tuple[Any, ...]]]] = {}
         self.names = sorted(
             file[:-3] for file in os.listdir(INSTRUMENTATIONS) if file.endswith(".py") and not file.startswith("_")
         )
+        self.ready: set[str] = set()
 
     def arm(self) -> None:
         """Wait for every target; those that are already imported are instrumented now."""
-        names = [name for name in self.names if name not in self.client.config.skip]
-        self.finder.waiting.update(names)
+        self.names = [name for name in self.names if name not in self.client.config.skip]
+        self.finder.watched.update(self.names)
         sys.meta_path.insert(0, self.finder)
-        for name in names:
+        for name in self.names:
             if name in sys.modules:
-                self.finder.waiting.discard(name)
                 self._imported(name)
 
-    def _imported(self, module: str) -> None:
-        for target, probe in self.later.pop(module, ()):
-            guard.run(self.client.failures, target, self._probe, target, probe)
+    def _imported(self, module: str, again: bool = False) -> None:
+        self.ready.add(module)
+        if again:
+            # A reload has put new functions into the module; what is remembered of its old ones is void.
+            self.restores = [entry for entry in self.restores if entry[0] is not sys.modules.get(module)]
+        for place, function, args in self.later.pop(module, ()):
+            guard.run(self.client.failures, place, function, *args)
         if module in self.names:
             guard.run(self.client.failures, f"instrumentations.{module}", self._instrument, module)
 
@@ -108,12 +123,15 @@ class Patches:
 
         Raises nothing: a target that does not exist is counted as a failure of ours.
         """
-        module = target.partition(":")[0]
-        if module in sys.modules and module not in self.finder.waiting:
-            guard.run(self.client.failures, target, self._probe, target, probe)
+        self.when(target.partition(":")[0], target, self._probe, target, probe)
+
+    def when(self, module: str, place: str, function: Callable[..., None], *args: Any) -> None:
+        """Call `function` once `module` is imported, which may be now; `place` names it where it fails."""
+        if module in self.ready or (module in sys.modules and module not in self.finder.watched):
+            guard.run(self.client.failures, place, function, *args)
         else:
-            self.later.setdefault(module, []).append((target, probe))
-            self.finder.waiting.add(module)
+            self.later.setdefault(module, []).append((place, function, args))
+            self.finder.watched.add(module)
 
     def _probe(self, target: str, probe: Probe) -> None:
         module, _, path = target.partition(":")
@@ -125,14 +143,30 @@ class Patches:
 
     def wrap(self, holder: Any, name: str, place: str, probe: Probe) -> None:
         """Put `probe` around the attribute `name` of a module or class."""
-        before = vars(holder).get(name, MISSING)
-        current = getattr(holder, name) if before is MISSING else before
+        current = _raw(holder, name)
         kind = type(current) if isinstance(current, (staticmethod, classmethod)) else None
         original = current.__func__ if kind is not None else current
         if any(held is holder and attribute == name for held, attribute, _, _ in self.restores):
             return
+        if not callable(original):
+            raise TypeError(f"{place} is no function")
         wrapper: Any = guard.bracket(self.client, place, original, probe)
         self.replace(holder, name, kind(wrapper) if kind is not None else wrapper)
+
+    def hook(
+        self,
+        holder: Any,
+        name: str,
+        place: str,
+        before: Callable[..., Any],
+        after: Callable[..., Any] | None = None,
+        failed: Callable[..., Any] | None = None,
+    ) -> None:
+        """Put functions around a plain method of a class, as `guard.around` says: the cheap form, for hot methods. Twice is once."""
+        if any(held is holder and attribute == name for held, attribute, _, _ in self.restores):
+            return
+        original = getattr(holder, name)
+        self.replace(holder, name, guard.around(self.client, place, original, before, after, failed))
 
     def replace(self, holder: Any, name: str, value: Any) -> None:
         """Set an attribute and remember what was there."""
@@ -148,19 +182,30 @@ class Patches:
         """Put every original back, newest first. What somebody else has wrapped since stays theirs: our part in it goes quiet."""
         if self.finder in sys.meta_path:
             sys.meta_path.remove(self.finder)
-        self.finder.waiting.clear()
+        self.finder.watched.clear()
         self.later.clear()
         for undo in reversed(self.undos):
             guard.run(self.client.failures, "undo", undo)
         self.undos.clear()
         for holder, name, before, value in reversed(self.restores):
-            if vars(holder).get(name) is not value:
-                continue
-            if before is MISSING:
-                delattr(holder, name)
-            else:
-                setattr(holder, name, before)
+            if vars(holder).get(name) is value:
+                guard.run(self.client.failures, "restore", _put_back, holder, name, before)
         self.restores.clear()
+
+
+def _put_back(holder: Any, name: str, before: Any) -> None:
+    if before is MISSING:
+        delattr(holder, name)
+    else:
+        setattr(holder, name, before)
+
+
+def _raw(holder: Any, name: str) -> Any:
+    """The attribute as it stands in the class (or a base of it): a staticmethod object, not the function in it."""
+    for place in (holder, *getattr(holder, "__mro__", ())):
+        if name in vars(place):
+            return vars(place)[name]
+    return getattr(holder, name)
 
 
 def version_of(module: ModuleType) -> str:
@@ -177,10 +222,11 @@ def version_of(module: ModuleType) -> str:
     folder = os.path.dirname(file)
     if os.path.basename(file).startswith("__init__."):
         folder = os.path.dirname(folder)
-    prefix = module.__name__.lower() + "-"
+    prefix = module.__name__.lower().replace("_", "-") + "-"
     for entry in os.listdir(folder):
-        if entry.endswith(".dist-info") and entry.lower().replace("_", "-").startswith(prefix):
-            return str(entry[len(prefix) : -len(".dist-info")])
+        stem, _, suffix = entry.rpartition(".")
+        if suffix in ("dist-info", "egg-info") and stem.lower().replace("_", "-").startswith(prefix):
+            return str(stem[len(prefix) :].partition("-")[0])
     return ""
 
 

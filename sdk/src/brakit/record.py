@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from time import perf_counter_ns
 
 from brakit import context
@@ -9,6 +10,7 @@ from brakit import context
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
+    from typing import Any
 
     from brakit.buffer import Buffer
     from brakit.context import Owner
@@ -19,6 +21,12 @@ clock = perf_counter_ns
 
 PLAIN = frozenset((str, int, float, bool, bytes, type(None)))
 """Types whose values may be held and turned into text later: nothing of the app's own code runs for them."""
+
+
+MAX_BODY = 10_240
+"""Bytes of a body that are kept; the reference's figure."""
+TEXT_TYPES = ("json", "text", "html", "xml", "javascript", "x-www-form-urlencoded", "graphql")
+"""Parts of the content types whose bodies are kept; a body without a content type is looked at later."""
 
 
 class Record:
@@ -90,24 +98,61 @@ MAX_VALUE = 256
 """Characters or bytes kept of one bound parameter; enough to tell two apart, with its length."""
 MAX_PARAMS = 100
 _SAFE_MODULES = frozenset(("datetime", "decimal", "uuid"))
+_MAX_BITS = 256
+_BASES: tuple[type, ...] = (str, bytes, int, float)
 
 
 def plain_value(value: object) -> object:
     """`value` if it can be held without keeping anything of the app's alive; a bounded stand-in otherwise. Runs none of its code."""
-    kind = type(value)
+    kind: Any = type(value)
     if kind is str or kind is bytes:
         return value if len(value) <= MAX_VALUE else (value[:MAX_VALUE], len(value))  # type: ignore[arg-type,index]
-    if kind in PLAIN or kind.__module__ in _SAFE_MODULES:
+    if kind is int and value.bit_length() > _MAX_BITS:  # type: ignore[attr-defined]
+        return ("int", value.bit_length(), hash(value))  # type: ignore[attr-defined]
+    if kind in PLAIN:
         return value
-    return f"<{kind.__name__}>"
+    for base in _BASES:
+        # Members of an enum, marked-up strings: what they are as the built-in type, past whatever they define themselves.
+        if issubclass(kind, base):
+            return plain_value(_as_base(base, value))
+    module = type.__getattribute__(kind, "__module__")
+    if module in _SAFE_MODULES and vars(sys.modules[module]).get(type.__getattribute__(kind, "__name__")) is kind:
+        zone = getattr(value, "tzinfo", None)
+        if zone is None:
+            return value
+        return (value.replace(tzinfo=None), type(zone).__name__)  # type: ignore[attr-defined]
+    return f"<{type.__getattribute__(kind, '__name__')}>"
+
+
+def _as_base(base: Any, value: Any) -> object:
+    if base is str or base is bytes:
+        return base.__getitem__(value, slice(None))
+    return base.__add__(value, 0)
 
 
 def plain_params(params: object) -> tuple[object, ...]:
     """Bound parameters, in the order of a list, or by name for a dict."""
     kind = type(params)
+    if kind is tuple and len(params) <= MAX_PARAMS and _all_plain(params):  # type: ignore[arg-type]
+        return params  # type: ignore[return-value]
     if kind is tuple or kind is list:
         return tuple([plain_value(value) for value in params[:MAX_PARAMS]])  # type: ignore[index]
     if kind is dict:
         items = list(params.items())[:MAX_PARAMS]  # type: ignore[attr-defined]
         return tuple([plain_value(value) for pair in items for value in pair])
     return (plain_value(params),)
+
+
+def _all_plain(values: tuple[object, ...]) -> bool:
+    """Whether a tuple can be held as it is, the common case."""
+    for value in values:
+        kind = type(value)
+        if kind is str or kind is bytes:
+            if len(value) > MAX_VALUE:  # type: ignore[arg-type]
+                return False
+        elif kind is int:
+            if value.bit_length() > _MAX_BITS:  # type: ignore[attr-defined]
+                return False
+        elif kind not in PLAIN:
+            return False
+    return True

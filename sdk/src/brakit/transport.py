@@ -1,23 +1,23 @@
-"""The sender: a thread that takes records out of the buffer, in small steps, and posts them over one kept-alive connection.
+"""The sender: a thread that takes records out of the buffer, in small steps, and posts them in batches.
 
-It uses bare sockets: no proxy setting, no redirect, no netrc and no instrumentation of ours can get in between.
+Imported on the app's thread with the first record; what is dear to import comes on the sender's own.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import socket
+from collections import deque
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
 from time import monotonic, sleep
 
-from brakit.discovery import Address, find
-from brakit.wire import Wire
+from brakit.buffer import FLUSH_AT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from brakit.client import Client
+    from brakit.connection import Connection
+    from brakit.discovery import Address
+    from brakit.wire import Wire
 
 COLLECT_S = 0.08
 """From the first record to the flush, unless 20 come before; the seed asks for 50 to 100 ms."""
@@ -26,90 +26,11 @@ SLICE = 64
 PAUSE_S = 0.001
 MAX_BATCH = 512
 MAX_BATCH_BYTES = 1024 * 1024
-CONNECT_S = 1.0
-ANSWER_S = 3.0
-MAX_ANSWER = 64 * 1024
 LOOK_S = (0.1, 0.25, 0.5, 1.0)
 """Pauses between looks for a server; the last one repeats, so that one that starts is found within two seconds."""
 KEEP_WHILE_ABSENT = 2000
 MAX_TRIES = 20
 PATH = "/__brakit/api/ingest"
-
-
-class Unreachable(Exception):
-    """No answer from the server. `sent` tells whether it may have got the whole request all the same."""
-
-    def __init__(self, text: str, sent: bool = False) -> None:
-        super().__init__(text)
-        self.sent = sent
-
-
-class Connection:
-    """One kept-alive HTTP/1.1 connection to one server."""
-
-    def __init__(self, address: Address, token: str, deadline: float) -> None:
-        self.address = address
-        self.token = token
-        self.buffer = b""
-        try:
-            self.socket = socket.create_connection((address.host, address.port), timeout=_left(deadline, CONNECT_S))
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except OSError as error:
-            raise Unreachable(str(error)) from None
-
-    def close(self) -> None:
-        self.socket.close()
-
-    def request(self, method: str, path: str, body: bytes, deadline: float) -> tuple[int, bytes]:
-        """Status and body of the answer (at most 64 KB of it). Raises `Unreachable`; the connection is of no use then."""
-        head = f"{method} {path} HTTP/1.1\r\nHost: {self.address.host}:{self.address.port}\r\nUser-Agent: {USER_AGENT}\r\n"
-        if body or method == "POST":
-            head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        if self.token:
-            head += f"Authorization: Bearer {self.token}\r\n"
-        sent = False
-        try:
-            self.socket.settimeout(_left(deadline, ANSWER_S))
-            self.socket.sendall(head.encode("latin-1") + b"\r\n" + body)
-            sent = True
-            return self._answer(deadline)
-        except (OSError, ValueError) as error:
-            self.close()
-            raise Unreachable(str(error), sent) from None
-
-    def _answer(self, deadline: float) -> tuple[int, bytes]:
-        head, body = self._until(b"\r\n\r\n", deadline)
-        lines = head.decode("latin-1").split("\r\n")
-        status = int(lines[0].split(" ")[1])
-        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
-        if status == 204:
-            self.buffer = body
-            return status, b""
-        length = headers.get("content-length", "")
-        if not length.isdigit() or int(length) > MAX_ANSWER:
-            # Chunked or endless: what is there is enough to judge by, and the connection cannot be used again.
-            self.close()
-            return status, body[:MAX_ANSWER]
-        while len(body) < int(length):
-            body += self._receive(deadline)
-        self.buffer = body[int(length) :]
-        return status, body[: int(length)]
-
-    def _until(self, mark: bytes, deadline: float) -> tuple[bytes, bytes]:
-        data, self.buffer = self.buffer, b""
-        while mark not in data:
-            if len(data) > MAX_ANSWER:
-                raise ValueError("the answer has no end of headers")
-            data += self._receive(deadline)
-        head, _, rest = data.partition(mark)
-        return head, rest
-
-    def _receive(self, deadline: float) -> bytes:
-        self.socket.settimeout(_left(deadline, ANSWER_S))
-        data = self.socket.recv(65536)
-        if not data:
-            raise OSError("the server closed the connection")
-        return data
 
 
 class Batch:
@@ -125,94 +46,114 @@ class Batch:
 
 
 class Sender:
-    """Owns the thread, the connection and the batch under way. One a process."""
+    """Owns the thread, the connection and the batch under way. One a process: a forked child makes its own.
+
+    Whoever ships holds `lock`: the thread, or an app's thread that flushes. `wake` takes none: a signal handler or a finalizer that
+    logs may come upon it while it runs, and putting into a `SimpleQueue` is safe then.
+    """
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget thread, connection and batch: at first, and in a child process, where they are the parent's."""
-        self.thread: Any = None
-        self.event: Any = None
-        self.lock: Any = None
+        self.lock = Lock()
+        self.signal: SimpleQueue[None] = SimpleQueue()
         self.stopping = False
         self.connection: Connection | None = None
-        self.batch: Batch | None = None
-        self.looks = 0
         self.address: Address | None = None
+        self.batch: Batch | None = None
+        self.ready: deque[bytes] = deque()
+        self.looks = 0
         self.drops: dict[str, int] = {}
+        self.lost = 0
         self.overflow_told = 0
-        self.wire: Wire | None = None
+        self.taken = 0
         self.sent = 0
         self.last_problem = ""
+        self.wire: Wire | None = None
+
+    def start(self) -> None:
+        """Start the thread. Raises RuntimeError when there can be no more; `flush` still works then."""
+        Thread(target=self._run, name="brakit-sender", daemon=True).start()
 
     def wake(self) -> None:
-        """Called on an app's thread when there is something to send: starts the thread the first time."""
-        event = self.event
-        if event is not None:
-            event.set()
-            return
-        from threading import Thread
+        """Called on an app's thread when there is something to send."""
+        self.signal.put(None)
 
-        self._make_lock()
-        self.event.set()
-        self.thread = Thread(target=self._run, name="brakit-sender", daemon=True)
-        # Fails when the interpreter is shutting down; the last words are sent from the main thread then.
-        self.client.attempt("transport.thread", self.thread.start)
-
-    def _make_lock(self) -> None:
-        # Imported here: only now are they needed, and gevent may have put its own in their place in the meantime.
-        from threading import Event, Lock
-
-        self.lock = Lock()
-        self.event = Event()
+    def abandon(self) -> None:
+        """In a forked child: the connection is the parent's; only our copy of its descriptor is closed."""
+        if self.connection is not None:
+            self.connection.close()
 
     def _run(self) -> None:
         buffer = self.client.buffer
-        while not self.stopping and self.client.buffer is buffer:
-            if not buffer.records and self.batch is None:
+        while not self.stopping:
+            if not (buffer.records or self.ready or self.batch):
                 buffer.awake = False
                 if not buffer.records:
-                    self.event.wait()
+                    self.signal.get()
                 buffer.awake = True
-                self.event.clear()
-                if len(buffer.records) < 20:
-                    self.event.wait(COLLECT_S)
-            self.event.clear()
+                if len(buffer.records) < FLUSH_AT and not self.stopping:
+                    self._doze(COLLECT_S)
             if self.stopping:
                 return
             with self.lock:
-                arrived = self.client.attempt("transport", self.ship)
+                arrived = self._shipped(0.0, False)
             if not arrived:
                 self._wait_for_server()
 
-    def ship(self, deadline: float = 0.0, flushing: bool = False) -> bool:
-        """Send what is there, in batches; the caller holds the lock. False when the server cannot be reached."""
-        while self.batch is not None or self.client.buffer.records or (flushing and self.drops):
+    def _doze(self, seconds: float) -> None:
+        try:
+            self.signal.get(timeout=seconds)
+        except Empty:
+            return
+
+    def _shipped(self, deadline: float, flushing: bool) -> bool:
+        """`ship`; a failure of ours costs the batch under way, so that it cannot come again and again."""
+        arrived = self.client.attempt("transport", self.ship, deadline, flushing)
+        if arrived is None:
+            if self.batch is not None:
+                self._give_up(self.batch, "failed")
+            self._disconnect()
+        return bool(arrived)
+
+    def ship(self, deadline: float, flushing: bool) -> bool:
+        """Send what is there in batches; when flushing, only what is there now. False when the server cannot be reached."""
+        records = self.client.buffer.records
+        goal = self.taken + len(records)
+        while (
+            self.batch is not None
+            or self.ready
+            or (records and not (flushing and self.taken >= goal))
+            or (flushing and self.drops)
+        ):
+            if deadline and monotonic() > deadline:
+                return False
             if not self._connected(deadline):
                 return False
             if self.batch is None:
                 self.batch = self._collect(pause=not flushing)
             if not self._post(self.batch, deadline):
                 return False
-            if deadline and monotonic() > deadline:
-                return not self.client.buffer.records
         return True
 
     def _collect(self, pause: bool) -> Batch:
         """The next batch, encoded in slices with a pause between, so that the app's threads get the interpreter."""
+        import json
+        import os
+
+        from brakit.conform import tidy
+        from brakit.wire import Wire
+
         if self.wire is None:
             self.wire = Wire(self.client)
             self.wire.root = self.client.root
-        parts: list[str] = []
-        size = 0
-        while len(parts) < MAX_BATCH and size < MAX_BATCH_BYTES:
+        size = sum(map(len, self.ready))
+        while len(self.ready) < MAX_BATCH and size < MAX_BATCH_BYTES:
             records = self.client.buffer.take(SLICE)
             if not records:
                 break
+            self.taken += len(records)
             encoded, failed = self.wire.encode(records)
-            parts += encoded
+            self.ready += encoded
             size += sum(map(len, encoded))
             if failed:
                 self.drop("encoding", failed)
@@ -222,20 +163,27 @@ class Sender:
         if overflow > self.overflow_told:
             self.drop("buffer_full", overflow - self.overflow_told)
             self.overflow_told = overflow
+        parts: list[bytes] = []
+        size = 0
+        while self.ready and len(parts) < MAX_BATCH and (not parts or size + len(self.ready[0]) <= MAX_BATCH_BYTES):
+            parts.append(self.ready.popleft())
+            size += len(parts[-1])
         dropped, self.drops = self.drops, {}
         envelope = {
             "_brakit": True,
             "version": 1,
-            "sdk": USER_AGENT,
+            "sdk": _user_agent(),
             "batchId": os.urandom(16).hex(),
-            "resource": self.client.resource(),
+            "resource": tidy(self.client.resource()),
             **({"dropped": dropped} if dropped else {}),
         }
-        body = json.dumps(envelope)[:-1] + ', "events": [' + ",".join(parts) + "]}"
-        return Batch(body.encode("ascii"), len(parts), dropped)
+        body = json.dumps(envelope)[:-1].encode("ascii") + b', "events": [' + b",".join(parts) + b"]}"
+        return Batch(body, len(parts), dropped)
 
     def _post(self, batch: Batch, deadline: float) -> bool:
         """Send one batch; True when it is done with, whatever the answer was."""
+        from brakit.connection import Unreachable
+
         connection = self.connection
         assert connection is not None
         batch.tries += 1
@@ -248,103 +196,98 @@ class Sender:
             if (problem.sent and connection.address.nonce is None) or batch.tries >= MAX_TRIES:
                 self._give_up(batch, "unanswered")
             return False
+        if status in (503, 429) and batch.tries < MAX_TRIES:
+            self.last_problem = f"the server answered {status}"
+            return False
+        self.looks = 0
+        self.client.buffer.limit = self.client.config.buffer
         if status == 204:
             self.sent += batch.events
             self.batch = None
         elif status == 400:
             self._rejected(batch, answer)
-        elif status in (503, 429) and batch.tries < MAX_TRIES:
-            self.last_problem = f"the server answered {status}"
-            return False
         else:
             self._give_up(batch, f"status_{status}")
         return True
 
     def _rejected(self, batch: Batch, answer: bytes) -> None:
         """A 400 is not sent again: the good events of the batch are stored, the others are counted."""
+        import json
+
+        self.last_problem = f"the server refused events: {answer[:300].decode('utf-8', 'replace')}"
         try:
-            rejected = len(json.loads(answer)["rejected"])
-        except (ValueError, KeyError, TypeError):
-            rejected = batch.events
+            rejected = min(len(json.loads(answer)["rejected"]), batch.events)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            self._give_up(batch, "rejected")
+            return
         self.sent += batch.events - rejected
-        self.last_problem = f"the server refused {rejected} events: {answer[:300].decode('utf-8', 'replace')}"
         self.drop("rejected", rejected)
         self.batch = None
 
     def _give_up(self, batch: Batch, reason: str) -> None:
         self.drop(reason, batch.events)
         for name, number in batch.dropped.items():
-            self.drop(name, number)
+            self.drops[name] = self.drops.get(name, 0) + number
         self.batch = None
 
     def drop(self, reason: str, number: int) -> None:
         """Count events that are gone; the next batch tells."""
-        self.drops[reason] = self.drops.get(reason, 0) + number
+        if number:
+            self.drops[reason] = self.drops.get(reason, 0) + number
+            self.lost += number
 
     def _connected(self, deadline: float) -> bool:
         """Have a connection to a server that is ours, if there is one to be had."""
-        if self.connection is not None:
+        from brakit.connection import Connection, Unreachable
+        from brakit.discovery import find, is_ours
+
+        if self.connection is not None and self.connection.usable():
             return True
+        self.connection = None
         for address in find(self.client.config, self.client.folder):
             try:
-                connection = Connection(address, self.client.config.token, deadline)
-                if self._is_ours(connection, deadline):
-                    self.connection = connection
-                    self.address = address
-                    self.client.buffer.limit = self.client.config.buffer
-                    self.looks = 0
-                    return True
-                self.last_problem = f"what listens on {address.host}:{address.port} is not a brakit server"
-                connection.close()
+                connection = Connection(address, _user_agent(), self.client.config.token, deadline)
+                if not is_ours(connection, deadline):
+                    self.last_problem = f"what listens on {address.host}:{address.port} is not a brakit server"
+                    connection.close()
+                    continue
+                if connection.closed:
+                    connection = Connection(address, _user_agent(), self.client.config.token, deadline)
+                self.connection = connection
+                self.address = address
+                return True
             except Unreachable as problem:
                 self.last_problem = str(problem)
         return False
 
-    def _is_ours(self, connection: Connection, deadline: float) -> bool:
-        """A named server is believed; one with a nonce has to prove that it knows it; any other has to answer like a dashboard."""
-        address = connection.address
-        if address.explicit:
-            return True
-        if address.nonce is not None:
-            challenge = os.urandom(16).hex()
-            status, answer = connection.request("GET", f"/__brakit/api/hello?challenge={challenge}", b"", deadline)
-            return status == 200 and address.proves(challenge, answer)
-        status, answer = connection.request("GET", "/__brakit/api/requests?limit=1", b"", deadline)
-        if status != 200 or b'"requests"' not in answer or b'"total"' not in answer:
-            return False
-        # The answer may have been cut, and the connection with it.
-        connection.close()
-        self.connection = None
-        fresh = Connection(address, self.client.config.token, deadline)
-        connection.socket, connection.buffer = fresh.socket, b""
-        return True
+    def _disconnect(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
 
     def _wait_for_server(self) -> None:
-        self.client.buffer.limit = min(KEEP_WHILE_ABSENT, self.client.config.buffer)
+        self.client.buffer.shrink(min(KEEP_WHILE_ABSENT, self.client.config.buffer))
         pause = LOOK_S[min(self.looks, len(LOOK_S) - 1)]
         self.looks += 1
         until = monotonic() + pause
-        # New records set the event all the time; they are no reason to look again sooner.
-        while not self.stopping and monotonic() < until:
-            sleep(min(0.1, pause))
+        # New records signal all the time; they are no reason to look again sooner.
+        while not self.stopping and (left := until - monotonic()) > 0:
+            sleep(min(0.1, left))
 
     def flush(self, timeout: float) -> bool:
-        """Send what is there from the calling thread; True when all has arrived."""
-        if self.lock is None:
-            if not self.client.buffer.records:
-                return True
-            self._make_lock()
+        """Send what is there from the calling thread; True when all of it has arrived."""
         deadline = monotonic() + timeout
+        lost = self.lost
         while (left := deadline - monotonic()) > 0:
             # The thread holds the lock while it posts.
             if not self.lock.acquire(timeout=left):
                 return False
             try:
-                arrived = self.client.attempt("transport", self.ship, deadline, True)
+                arrived = self._shipped(deadline, True)
             finally:
                 self.lock.release()
             if arrived:
-                return True
+                return self.lost == lost
             sleep(max(0.0, min(0.05, deadline - monotonic())))
         return False
 
@@ -352,22 +295,15 @@ class Sender:
         """Last words: send what is there within `timeout` seconds, then end the thread."""
         self.flush(timeout)
         self.stopping = True
-        if self.event is not None:
-            self.event.set()
-        if self.connection is not None:
-            self.connection.close()
-            self.connection = None
-
-
-def _left(deadline: float, most: float) -> float:
-    """Seconds for one step: `most`, or what is left until the deadline (0 is none)."""
-    return max(0.001, min(most, deadline - monotonic())) if deadline else most
+        self.signal.put(None)
+        if self.lock.acquire(blocking=False):
+            self._disconnect()
+            self.lock.release()
+        elif self.connection is not None:
+            self.connection.interrupt()
 
 
 def _user_agent() -> str:
     from brakit import __version__
 
     return f"brakit-python/{__version__}"
-
-
-USER_AGENT = _user_agent()

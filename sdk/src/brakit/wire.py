@@ -9,11 +9,10 @@ import zlib
 from hashlib import blake2b
 from time import time_ns
 
-from brakit import context, redact, sql
+from brakit import context, guard, redact, sql
 from brakit.callsite import is_own
-from brakit.events import KINDS, camel
-from brakit.guard import text_of
-from brakit.record import clock
+from brakit.conform import MAX_NAME, MAX_TEXT, MAX_URL, clean, conform, integer, plain_text, slim
+from brakit.record import MAX_BODY, TEXT_TYPES, clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,19 +23,18 @@ if TYPE_CHECKING:
     from brakit.client import Client
     from brakit.record import Record
 
-MAX_TEXT = 64 * 1024
-MAX_URL = 8 * 1024
-MAX_NAME = 1024
-MAX_BODY = 10_240
-"""Bytes of a body that are kept; the reference's figure."""
 MAX_HEADERS = 200
+MAX_HEADERS_TEXT = 64 * 1024
+MAX_EVENT = 256 * 1024
+"""Bytes of one event; a larger one is cut to what a person would read of it."""
+RESYNC_NS = 50_000_000
+"""How far the wall clock may be off before events follow it. Reading two clocks is no exact thing, and order matters more."""
 CODE_AROUND = 4
 """Source lines shown before and after the line of a frame."""
 MAX_CODE_FRAMES = 20
 
 TOOK = {"db.query": "duration", "fetch": "duration", "span": "duration", "request": "duration_ms"}
 """The field that says how long it took, in milliseconds."""
-NAMES = {field.name: camel(field.name) for kind in KINDS for field in kind}
 STATIC_SUFFIXES = ("js", "css", "map", "ico", "png", "jpg", "jpeg", "gif", "svg", "webp", "woff", "woff2", "ttf", "eot")
 STATIC_PREFIXES = (
     "/favicon", "/static/", "/media/", "/assets/", "/__debug__/", "/_debugtoolbar/", "/openapi.json", "/docs", "/redoc",
@@ -46,9 +44,8 @@ HEALTH_PATHS = frozenset(
     ("/health", "/healthz", "/healthcheck", "/ping", "/ready", "/readyz", "/readiness", "/livez", "/liveness", "/status",
      "/__health", "/api/health", "/api/healthz", "/api/healthcheck")
 )  # fmt: skip
-TEXT_TYPES = ("json", "text", "html", "xml", "javascript", "x-www-form-urlencoded", "graphql")
 
-_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+_encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Wire:
@@ -61,34 +58,38 @@ class Wire:
         self.number = 0
         self.root = ""
         self.sites: dict[tuple[CodeType, int], dict[str, object]] = {}
+        self.offset = time_ns() - clock()
 
-    def encode(self, records: Iterable[Record]) -> tuple[list[str], int]:
-        """JSON of each event, and how many records could not be turned into one."""
+    def encode(self, records: Iterable[Record]) -> tuple[list[bytes], int]:
+        """JSON of each event, in UTF-8, and how many records could not be turned into one."""
         offset = time_ns() - clock()
-        encoded = []
+        if abs(offset - self.offset) > RESYNC_NS:
+            self.offset = offset
+        encoded: list[bytes] = []
         failed = 0
         for record in records:
-            try:
-                encoded.append(_encode(self.event(record, offset)))
-            except (
-                ValueError,
-                TypeError,
-                KeyError,
-                AttributeError,
-                IndexError,
-                RecursionError,
-                UnicodeError,
-                MemoryError,
-            ) as error:
-                self.client.failures.add(f"wire.{record.kind}", error)
+            event = guard.run(self.client.failures, f"wire.{record.kind}", self._bytes, record)
+            if event is None:
                 failed += 1
+            else:
+                encoded.append(event)
         return encoded, failed
+
+    def _bytes(self, record: Record) -> bytes:
+        event = self.event(record, self.offset)
+        # Lone surrogates were escaped before; what may still slip through costs a question mark and not the batch.
+        encoded = _encode(event).encode("utf-8", "replace")
+        if len(encoded) > MAX_EVENT:
+            encoded = _encode(slim(event)).encode("utf-8", "replace")
+        return encoded
 
     def event(self, record: Record, offset: int) -> dict[str, object]:
         """The event of a record, as `brakit.events` describes it. `offset` leads from our clock to the epoch, in nanoseconds."""
         data = dict(record.data)
         if record.site is not None:
             data["callsite"] = self.site(record.site)
+        elif type(data.get("callsite")) is tuple:
+            data["callsite"] = self.place(data["callsite"])  # type: ignore[arg-type]
         shape = getattr(self, "_" + record.kind.replace(".", "_"), None)
         if shape is not None:
             shape(data)
@@ -113,7 +114,7 @@ class Wire:
                 event["parentId"] = owner.id
                 if owner.root is not None and owner.root is not owner:
                     event["ownerId"] = owner.root.id
-        event["data"] = {NAMES[name]: value for name, value in data.items() if value is not None}
+        event["data"] = conform(record.kind, data)
         return event
 
     # One method a kind: from what the instrumentation wrote down to the fields of the shape.
@@ -123,8 +124,8 @@ class Wire:
         if params is not None:
             data["params_hash"] = self.hash(params)
             if self.client.config.params:
-                data["params"] = [redact.text(_clean(text_of(value, 256), 256)) for value in params]
-        summary = sql.summarize(_clean(data.get("sql") or "", MAX_TEXT))
+                data["params"] = [redact.text(plain_text(value, 256)) for value in params]
+        summary = sql.summarize(plain_text(data.get("sql") or "", MAX_TEXT))
         data["sql"] = summary.sql
         data["shape"] = summary.shape
         data["shape_hash"] = summary.shape_hash
@@ -133,33 +134,32 @@ class Wire:
         self._error_text(data)
 
     def _fetch(self, data: dict[str, Any]) -> None:
-        data["url"] = redact.url(_clean(data["url"], MAX_URL))
-        data["method"] = _clean(data["method"], 32).upper()
+        data["url"] = redact.url(plain_text(data["url"], MAX_URL))
+        data["method"] = plain_text(data["method"], 32).upper()
         self._error_text(data)
 
     def _log(self, data: dict[str, Any]) -> None:
-        data["message"] = redact.text(_clean(_message(data.pop("message"), data.pop("args", None)), MAX_TEXT))
-        file, line, function = data["callsite"]
-        data["callsite"] = {"file": self.file(file), "line": line, "function": _clean(function, MAX_NAME)}
-        fields = data.get("fields")
-        if fields:
-            cleaned = {_clean(name, MAX_NAME): _clean(text_of(value, 2048), 2048) for name, value in fields.items()}
-            data["fields"] = redact.object(cleaned)
+        data["message"] = redact.text(_message(data.pop("message"), data.pop("args", None)))
+        data["fields"] = _fields(data.get("fields"))
         exception = data.get("exception")
         if exception is not None:
             data["exception"] = {
-                "name": exception["name"],
-                "message": redact.text(_clean(exception["message"], MAX_TEXT)),
+                "name": plain_text(exception["name"], MAX_NAME),
+                "message": redact.text(plain_text(exception["message"], MAX_TEXT)),
                 "stack": self.stack(exception),
             }
 
     def _error(self, data: dict[str, Any]) -> None:
         data["stack"] = self.stack(data)
         frames = data.pop("frames")
-        data["message"] = redact.text(_clean(data["message"], MAX_TEXT))
+        data["message"] = redact.text(plain_text(data["message"], MAX_TEXT))
         data["causes"] = [
-            {"name": c["name"], "message": redact.text(_clean(c["message"], MAX_TEXT)), "frames": self.frames(c["frames"])}
-            for c in data.get("causes", ())
+            {
+                "name": plain_text(cause["name"], MAX_NAME),
+                "message": redact.text(plain_text(cause["message"], MAX_TEXT)),
+                "frames": self.frames(cause["frames"]),
+            }
+            for cause in data.get("causes", ())
         ]
         data["frames"] = self.frames(frames)
         own = [frame for frame in frames if is_own(frame[0].co_filename)]
@@ -167,18 +167,14 @@ class Wire:
             data["callsite"] = self.site(own[-1])
 
     def _span(self, data: dict[str, Any]) -> None:
-        data["name"] = _clean(data["name"], MAX_NAME)
-        attributes = data.get("attributes")
-        if attributes:
-            data["attributes"] = redact.object(
-                {_clean(k, MAX_NAME): _clean(text_of(v, 2048), 2048) for k, v in attributes.items()}
-            )
+        data["name"] = redact.text(plain_text(data["name"], MAX_NAME))
+        data["attributes"] = _fields(data.get("attributes"))
         self._error_text(data)
 
     def _auth_check(self, data: dict[str, Any]) -> None:
         for name in ("provider", "result", "subject_kind", "checked"):
             if data.get(name) is not None:
-                data[name] = redact.text(_clean(text_of(data[name], MAX_NAME), MAX_NAME))
+                data[name] = redact.text(plain_text(data[name], MAX_NAME))
 
     def _request(self, data: dict[str, Any]) -> None:
         request, response = _headers(data.pop("headers", ())), _headers(data.pop("response_headers", ()))
@@ -193,18 +189,18 @@ class Wire:
         data["response_headers"] = {
             name: ", ".join(redact.header(name, value) for value in values) for name, values in response.items()
         }
-        data["path"] = redact.url(_clean(data["path"], MAX_URL))
-        data["url"] = redact.url(_clean(data["url"], MAX_URL))
-        data["method"] = _clean(data["method"], 32)
+        data["path"] = redact.url(plain_text(data["path"], MAX_URL))
+        data["url"] = redact.url(plain_text(data["url"], MAX_URL))
+        data["method"] = plain_text(data["method"], 32)
         if data.get("route") is not None:
-            data["route"] = _clean(data["route"], MAX_URL)
+            data["route"] = plain_text(data["route"], MAX_URL)
         path = data["path"]
         data["is_static"] = path.rpartition(".")[2].lower() in STATIC_SUFFIXES or path.startswith(STATIC_PREFIXES)
         data["is_health_check"] = path.lower() in HEALTH_PATHS
 
     def _error_text(self, data: dict[str, Any]) -> None:
         if data.get("error") is not None:
-            data["error"] = redact.text(_clean(data["error"], 4096))
+            data["error"] = redact.text(plain_text(data["error"], 4096))
 
     def hash(self, params: object) -> str:
         """16 hex digits that are equal for equal parameters of this process, and say nothing about them outside of it."""
@@ -220,9 +216,18 @@ class Wire:
             known = self.sites[site] = {"file": self.file(code.co_filename), "line": line or 0, "function": _function(code)}
         return known
 
+    def place(self, place: tuple[object, ...]) -> dict[str, object]:
+        """A call site that somebody else has looked up: file, line and function, none of them to be relied on."""
+        file, line, function = place
+        return {
+            "file": self.file(plain_text(file, MAX_URL)),
+            "line": integer(line) or 0,
+            "function": plain_text(function, MAX_NAME),
+        }
+
     def file(self, filename: str) -> str:
         """A path as people write it: relative to the project root where it lies below."""
-        path = _clean(os.path.abspath(filename) if not filename.startswith("<") else filename, MAX_URL)
+        path = clean(filename if filename.startswith("<") else os.path.join(self.client.folder, filename), MAX_URL)
         return path[len(self.root) + 1 :] if self.root and path.startswith(self.root + os.sep) else path
 
     def frames(self, frames: list[tuple[CodeType, int]]) -> list[dict[str, object]]:
@@ -249,7 +254,7 @@ class Wire:
         lines = [linecache.getline(filename, number).rstrip("\r\n") for number in range(first, last + 1)]
         while lines and not lines[-1]:
             lines.pop()
-        return [redact.text(_clean(line, 500)) for line in lines]
+        return [redact.text(clean(line, 500)) for line in lines]
 
     def stack(self, error: dict[str, Any]) -> str:
         """The traceback as Python prints it, causes first."""
@@ -265,42 +270,45 @@ class Wire:
             lines.append(f'  File "{self.file(code.co_filename)}", line {line}, in {_function(code)}')
             source = linecache.getline(code.co_filename, line or 0).strip()
             if source:
-                lines.append("    " + _clean(source, 500))
-        lines.append(_clean(f"{error['name']}: {error['message']}" if error["message"] else error["name"], MAX_TEXT))
+                lines.append("    " + clean(source, 500))
+        name, message = plain_text(error["name"], MAX_NAME), plain_text(error["message"], MAX_TEXT)
+        lines.append(f"{name}: {message}" if message else name)
         return lines
 
 
 def _function(code: CodeType) -> str:
     # co_qualname is there from 3.11 on.
-    return _clean(getattr(code, "co_qualname", code.co_name), MAX_NAME)
+    return clean(getattr(code, "co_qualname", code.co_name), MAX_NAME)
 
 
-def _clean(text: str, limit: int) -> str:
-    """`text` as valid UTF-8 without NUL, at most `limit` characters, the cut marked."""
-    if len(text) > limit:
-        text = text[:limit] + "…"
-    if not text.isascii():
-        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return text.replace("\0", "\\x00") if "\0" in text else text
+def _fields(fields: dict[str, object] | None) -> dict[str, str] | None:
+    if not fields:
+        return None
+    return redact.object({plain_text(name, MAX_NAME): plain_text(value, 2048) for name, value in fields.items()})
 
 
-def _message(message: str, args: tuple[object, ...] | dict[str, object] | None) -> str:
+def _message(message: object, args: object) -> str:
     """A log message with its arguments, which are known to be plain values."""
-    if not args:
-        return message
+    text = plain_text(message, MAX_TEXT)
+    if not args or type(message) is not str:
+        return text
     try:
-        return message % args
-    except (TypeError, ValueError, KeyError, OverflowError):
-        return f"{message} {args!r}"
+        return clean(message % args, MAX_TEXT)
+    except (TypeError, ValueError, KeyError, IndexError, OverflowError, MemoryError):
+        values = args.items() if type(args) is dict else args if type(args) is tuple else (args,)
+        return clean(f"{text} ({', '.join(plain_text(value, 1024) for value in values)})", MAX_TEXT)
 
 
-def _headers(pairs: Iterable[tuple[bytes | str, bytes | str]]) -> dict[str, list[str]]:
-    """Header pairs by lower-case name; values in latin-1, as HTTP has them."""
+def _headers(pairs: Iterable[tuple[object, object]]) -> dict[str, list[str]]:
+    """Header pairs by lower-case name."""
     headers: dict[str, list[str]] = {}
+    size = 0
     for name, value in list(pairs)[:MAX_HEADERS]:
-        key = name.decode("latin-1") if isinstance(name, bytes) else name
-        text = value.decode("latin-1") if isinstance(value, bytes) else value
-        headers.setdefault(_clean(key.lower(), MAX_NAME), []).append(_clean(text, MAX_URL))
+        key, text = plain_text(name, MAX_NAME).lower(), plain_text(value, MAX_URL)
+        size += len(key) + len(text)
+        if size > MAX_HEADERS_TEXT:
+            break
+        headers.setdefault(key, []).append(text)
     return headers
 
 
@@ -308,9 +316,9 @@ def _first(headers: dict[str, list[str]], name: str) -> str:
     return headers.get(name, [""])[0]
 
 
-def _body(body: bytes, content_type: str, encoding: str) -> str | None:
+def _body(body: object, content_type: str, encoding: str) -> str | None:
     """The text of a body, scrubbed; None for one that is no text."""
-    if not body or (content_type and not any(word in content_type.lower() for word in TEXT_TYPES)):
+    if type(body) is not bytes or not body or (content_type and not any(word in content_type.lower() for word in TEXT_TYPES)):
         return None
     encoding = encoding.strip().lower()
     if encoding in ("gzip", "deflate"):
@@ -330,4 +338,4 @@ def _body(body: bytes, content_type: str, encoding: str) -> str | None:
         text = body[:MAX_BODY].decode(charset, "replace")
     except (LookupError, UnicodeError):
         text = body[:MAX_BODY].decode("utf-8", "replace")
-    return redact.body(_clean(text, MAX_BODY), content_type)
+    return redact.body(clean(text, MAX_BODY), content_type)

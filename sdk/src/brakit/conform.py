@@ -1,0 +1,125 @@
+"""What leaves has the types of the shape, in clean and bounded text, whatever an instrumentation or an app has put into a record."""
+
+from __future__ import annotations
+
+import math
+
+from brakit import guard
+from brakit.events import KINDS, Field, camel
+from brakit.record import PLAIN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+MAX_TEXT = 64 * 1024
+MAX_URL = 8 * 1024
+MAX_NAME = 1024
+
+
+def clean(text: str, limit: int) -> str:
+    """`text` as valid UTF-8 without NUL, at most `limit` characters, the cut marked."""
+    if len(text) > limit:
+        text = text[:limit] + "…"
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text.replace("\0", "\\x00") if "\0" in text else text
+
+
+def plain_text(value: object, limit: int) -> str:
+    """Clean text of a plain value; nothing of a foreign object runs, it is named by its type. Bytes are latin-1, as HTTP has them."""
+    kind = type(value)
+    if kind is str:
+        return clean(value, limit)  # type: ignore[arg-type]
+    if kind is bytes:
+        return clean(value[: limit + 1].decode("latin-1"), limit)  # type: ignore[index]
+    if kind is tuple and len(value) == 2 and type(value[0]) in (str, bytes):  # type: ignore[arg-type,index]
+        # Cut by `plain_value`: the start, and the whole length.
+        return plain_text(value[0], limit).removesuffix("…") + "…"  # type: ignore[index]
+    if kind in PLAIN or kind.__module__ in ("datetime", "decimal", "uuid"):
+        return clean(guard.text_of(value, limit + 1), limit)
+    return f"<{kind.__name__}>"
+
+
+def tidy(value: Any) -> Any:
+    """`value`, of plain parts, with clean text in it: a folder's name may hold bytes that are no text."""
+    if type(value) is dict:
+        return {plain_text(key, MAX_NAME): tidy(item) for key, item in value.items() if item is not None}
+    return plain_text(value, MAX_URL) if type(value) is str else value
+
+
+def slim(value: Any) -> Any:
+    """An event that is too large, with the start of each of its texts and lists."""
+    if type(value) is str:
+        return value if len(value) <= 8192 else value[:8192] + "…"
+    if type(value) is dict:
+        return {key: slim(item) for key, item in list(value.items())[:50]}
+    if type(value) is list:
+        return [slim(item) for item in value[:10]]
+    return value
+
+
+def conform(kind: str, data: dict[str, Any]) -> dict[str, object]:
+    """The fields of one kind under their names on the wire. Raises KeyError for a field that the shape does not know."""
+    result: dict[str, object] = {}
+    for name, camel_name, check, required in _CHECKS[kind]:
+        value = data.pop(name, None)
+        if value is not None:
+            value = check(value)
+        if value is None:
+            if required is None:
+                continue
+            value = required
+        result[camel_name] = value
+    for name, value in data.items():
+        if value is not None:
+            raise KeyError(f"{kind} has no field {name}")
+    return result
+
+
+def _string(value: object) -> str | None:
+    return value if type(value) is str and len(value) < 256 and value.isascii() else plain_text(value, 3 * MAX_TEXT)
+
+
+def _strings(value: object) -> list[str]:
+    return [plain_text(item, MAX_URL) for item in value] if type(value) in (list, tuple) else []  # type: ignore[attr-defined]
+
+
+def _object(value: object) -> dict[str, str]:
+    return {plain_text(k, MAX_NAME): plain_text(v, 3 * MAX_TEXT) for k, v in value.items()} if type(value) is dict else {}
+
+
+def integer(value: object) -> int | None:
+    return value if type(value) is int and -(2**53) < value < 2**53 else None
+
+
+def _number(value: object) -> float | None:
+    kind = type(value)
+    if kind is int:
+        return integer(value)
+    return value if kind is float and math.isfinite(value) else None  # type: ignore[arg-type,return-value]
+
+
+def _boolean(value: object) -> bool | None:
+    return value if type(value) is bool else None
+
+
+def _as_it_is(value: object) -> object:
+    return value
+
+
+def _check_of(field: Field) -> Callable[[Any], object]:
+    if field.enum:
+        allowed, last = frozenset(field.enum), "OTHER" if "OTHER" in field.enum else field.enum[0]
+        return lambda value: value if type(value) is str and value in allowed else last
+    return _BY_TYPE.get(field.type, _as_it_is)
+
+
+_BY_TYPE: dict[str, Callable[[Any], object]] = {
+    "string": _string, "string[]": _strings, "object": _object, "integer": integer, "number": _number, "boolean": _boolean,
+}  # fmt: skip
+_EMPTY: dict[str, object] = {"string": "", "integer": 0, "number": 0}
+_CHECKS = {
+    kind.name: [(f.name, camel(f.name), _check_of(f), _EMPTY.get(f.type) if f.required else None) for f in kind] for kind in KINDS
+}

@@ -1,0 +1,128 @@
+"""One kept-alive HTTP/1.1 connection to one server, over a bare socket.
+
+No proxy setting, no redirect, no netrc and no instrumentation of ours can get in between.
+"""
+
+from __future__ import annotations
+
+import socket
+from time import monotonic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from brakit.discovery import Address
+
+CONNECT_S = 1.0
+ANSWER_S = 3.0
+"""From the first byte of a request to the last byte of its answer."""
+MAX_ANSWER = 64 * 1024
+
+
+class Unreachable(Exception):
+    """No answer from the server. `sent` tells whether it may have got the whole request all the same."""
+
+    def __init__(self, text: str, sent: bool = False) -> None:
+        super().__init__(text)
+        self.sent = sent
+
+
+class Connection:
+    """Open from the start; `closed` when it is of no more use. A `deadline` is a `monotonic` time, 0 for none."""
+
+    def __init__(self, address: Address, user_agent: str, token: str, deadline: float) -> None:
+        """Raises `Unreachable`."""
+        self.address = address
+        self.closed = False
+        self.rest = b""
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        self.head = f"Host: {host}:{address.port}\r\nUser-Agent: {user_agent}\r\n"
+        if token:
+            self.head += f"Authorization: Bearer {token}\r\n"
+        try:
+            self.socket = socket.create_connection((address.host, address.port), timeout=_left(deadline, CONNECT_S))
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except (OSError, UnicodeError) as error:
+            raise Unreachable(str(error)) from None
+
+    def close(self) -> None:
+        self.closed = True
+        self.socket.close()
+
+    def interrupt(self) -> None:
+        """End a request that another thread waits for. Closing would free the descriptor under its feet."""
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return
+
+    def usable(self) -> bool:
+        """False when the server has ended the connection since: what is sent into it then would be lost without a word."""
+        if self.closed:
+            return False
+        try:
+            self.socket.setblocking(False)
+            self.socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        self.close()
+        return False
+
+    def request(self, method: str, path: str, body: bytes, deadline: float) -> tuple[int, bytes]:
+        """Status and body of the answer (at most 64 KB of it). Raises `Unreachable`; the connection is of no use then."""
+        head = f"{method} {path} HTTP/1.1\r\n{self.head}"
+        if method == "POST":
+            head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        sent = False
+        deadline = min(deadline or float("inf"), monotonic() + ANSWER_S)
+        try:
+            self.socket.settimeout(_left(deadline, ANSWER_S))
+            self.socket.sendall(head.encode("latin-1") + b"\r\n" + body)
+            sent = True
+            return self._answer(deadline)
+        except (OSError, ValueError, IndexError) as error:
+            self.close()
+            raise Unreachable(str(error), sent) from None
+
+    def _answer(self, deadline: float) -> tuple[int, bytes]:
+        head, body = self._head(deadline)
+        first, *lines = head.decode("latin-1").split("\r\n")
+        status = int(first.split(" ")[1])
+        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        length = headers.get("content-length", "0" if status == 204 else "")
+        if status == 204:
+            length = "0"
+        if not length.isdigit() or int(length) > MAX_ANSWER:
+            # Chunked or endless: what is there is enough to judge by, and the connection cannot be used again.
+            self.close()
+            return status, body[:MAX_ANSWER]
+        while len(body) < int(length):
+            body += self._receive(deadline)
+        self.rest = body[int(length) :]
+        if first.startswith("HTTP/1.0") or "close" in headers.get("connection", "").lower():
+            self.close()
+        return status, body[: int(length)]
+
+    def _head(self, deadline: float) -> tuple[bytes, bytes]:
+        data, self.rest = self.rest, b""
+        while b"\r\n\r\n" not in data:
+            if len(data) > MAX_ANSWER:
+                raise ValueError("the answer has no end of headers")
+            data += self._receive(deadline)
+        head, _, rest = data.partition(b"\r\n\r\n")
+        return head, rest
+
+    def _receive(self, deadline: float) -> bytes:
+        if monotonic() > deadline:
+            raise OSError("the answer takes too long")
+        self.socket.settimeout(_left(deadline, ANSWER_S))
+        data = self.socket.recv(65536)
+        if not data:
+            raise OSError("the server closed the connection")
+        return data
+
+
+def _left(deadline: float, most: float) -> float:
+    """Seconds for one step: `most`, or what is left until the deadline."""
+    return max(0.001, min(most, deadline - monotonic())) if deadline else most
