@@ -1,8 +1,9 @@
 """What a service really did, counted without brakit, to hold what brakit captured against.
 
 A service is wrapped outermost (`CountedASGI`, `CountedWSGI`) and tells its counts on a port of their own, so that asking neither
-counts nor is captured. The answer is `{"requests": n, "queries": n, "fetches": n, "logs": n, "errors": n, "active": n}`; `active` is
-the number of requests whose answer, background tasks included, is not finished.
+counts nor is captured. The answer to `/` is `{"requests": n, "queries": n, "fetches": n, "logs": n, "errors": n, "active": n}`;
+`active` is the number of requests whose answer, background tasks included, is not finished. The answer to `/visits` has the same
+counts, without `active`, by the `X-Visit-Id` of the request that they belong to; the shop passes it on to the payments.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 KINDS = ("requests", "queries", "fetches", "logs", "errors")
+HEADER = "x-visit-id"
+VISITS = 20_000
+"""Visits whose counts are kept; the oldest go."""
+
+_visit: ContextVar[str | None] = ContextVar("visit", default=None)
 
 
 class Counters(logging.Handler):
@@ -37,16 +44,23 @@ class Counters(logging.Handler):
         self._problems = problems
         self._guard = threading.Lock()
         self._counts = dict.fromkeys((*KINDS, "active"), 0)
+        self._visits: dict[str, dict[str, int]] = {}
 
     def add(self, kind: str, number: int = 1) -> None:
-        """Count `number` more of `kind`."""
+        """Count `number` more of `kind`, for the visit that is under way here."""
+        visit = _visit.get()
         with self._guard:
             self._counts[kind] += number
+            if visit is not None and kind != "active":
+                of_visit = self._visits.setdefault(visit, dict.fromkeys(KINDS, 0))
+                of_visit[kind] += number
+                if len(self._visits) > VISITS:
+                    del self._visits[next(iter(self._visits))]
 
-    def answer(self) -> bytes:
-        """The counts as JSON."""
+    def answer(self, path: str) -> bytes:
+        """The counts as JSON; by visit for `/visits`."""
         with self._guard:
-            return json.dumps(self._counts).encode()
+            return json.dumps(self._visits if path == "/visits" else self._counts).encode()
 
     def emit(self, record: logging.LogRecord) -> None:
         self.add("logs")
@@ -64,8 +78,11 @@ class Counters(logging.Handler):
     def watch_fetches(self, client: httpx.AsyncClient) -> None:
         """Count every call of an HTTP client."""
 
-        async def requested(_request: httpx.Request) -> None:
+        async def requested(request: httpx.Request) -> None:
             self.add("fetches")
+            visit = _visit.get()
+            if visit is not None:
+                request.headers[HEADER] = visit
 
         client.event_hooks["request"].append(requested)
 
@@ -88,7 +105,7 @@ def tell(counters: Counters, port: int) -> None:
 
     class Teller(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            answer = counters.answer()
+            answer = counters.answer(self.path)
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(answer)))
@@ -112,6 +129,7 @@ class CountedASGI:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        _visit.set(dict(scope["headers"]).get(HEADER.encode(), b"").decode() or None)
         self._counters.add("requests")
         self._counters.add("active")
         try:
@@ -131,6 +149,7 @@ class CountedWSGI:
         self._counters = counters
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        _visit.set(environ.get("HTTP_X_VISIT_ID"))
         self._counters.add("requests")
         self._counters.add("active")
         try:

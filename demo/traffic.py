@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import httpx
 
+from demo.counters import HEADER
 from demo.shop.seed import GOODS, PASSWORD, STAFF, Past
 
 ORIGIN: Final = "http://localhost:5173"
@@ -206,9 +207,16 @@ async def drive(
         # The owner knows the way around.
         pause = think / 3 if walk is owner else think
         headers = {"User-Agent": random.choice(AGENTS), "Origin": ORIGIN}
+        steps = count()
+
+        async def mark(request: httpx.Request) -> None:
+            request.headers[HEADER] = f"{number}-{next(steps)}"
+
         jar: httpx.Cookies | None = None
         while not stop.is_set():
-            async with httpx.AsyncClient(base_url=shop, headers=headers, cookies=jar, timeout=30, trust_env=False) as client:
+            async with httpx.AsyncClient(
+                base_url=shop, headers=headers, cookies=jar, timeout=30, trust_env=False, event_hooks={"request": [mark]}
+            ) as client:
                 person = Person(client, random, pause, stop, tally)
                 try:
                     await walk(person, past, next(visits[walk]))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.line.processes import Process, free_port, listens, wait_for
 
 APP = """

@@ -42,6 +42,8 @@ def decide(config: Config, environ: Mapping[str, str] | None = None, modules: Co
     modules = sys.modules if modules is None else modules
     if config.disable:
         return Decision(False, "off: BRAKIT_DISABLE is set")
+    if "brakit_server" in modules:
+        return Decision(False, "off: this is brakit's own server")
     if config.enable:
         return Decision(True, "on: BRAKIT_ENABLE is set")
     for name in ENVIRONMENT_NAMES:

@@ -1,0 +1,146 @@
+"""The dashboard in a real browser: a request arrives live, is opened, and leads to the line of code of its query."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+
+from tests.line.processes import Process, Server, free_port, listens, wait_for
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian's package `chromium`)")
+
+# Without these, Chromium asks hosts of its maker at every start.
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+
+APP = """
+import brakit
+import logging, sys
+import uvicorn
+from fastapi import FastAPI
+from sqlalchemy import create_engine, text
+
+app = FastAPI()
+engine = create_engine("sqlite://")
+
+def load_item(connection, number):
+    return connection.execute(text("SELECT :number AS number"), {"number": number}).one()
+
+@app.get("/orders/{number}")
+def order(number: int):
+    logging.getLogger("shop").warning("order %s was asked for", number)
+    with engine.connect() as connection:
+        return {"items": [load_item(connection, index)[0] for index in range(8)]}
+
+@app.get("/broken")
+def broken():
+    raise LookupError("no such shelf")
+
+uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+"""
+LINE = next(number for number, text in enumerate(APP.splitlines(), 1) if "connection.execute" in text)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    """A page whose console must stay clean and whose requests must stay at home."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    opened = context.new_page()
+    complaints: list[str] = []
+    strangers: list[str] = []
+
+    def said(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(message.text)
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith((f"http://127.0.0.1:{server.port}/", "data:", "blob:")):
+            strangers.append(request.url)
+
+    opened.on("console", said)
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("request", asked)
+    yield opened
+    context.close()
+    assert not complaints
+    assert not strangers
+
+
+@pytest.fixture
+def app(server: Server, start: Callable[..., Process], tmp_path: Path) -> str:
+    """URL of a small observed app."""
+    (tmp_path / "shop.py").write_text(APP)
+    port = free_port()
+    process = start([sys.executable, "shop.py", str(port)], **server.environment("shop"))
+    wait_for(lambda: listens(port), 20, process)
+    return f"http://127.0.0.1:{port}"
+
+
+def get(url: str) -> None:
+    try:
+        urllib.request.urlopen(url, timeout=10).read()
+    except urllib.error.HTTPError as error:
+        error.close()
+
+
+def test_a_request_arrives_live_and_leads_to_its_line(page: Page, server: Server, app: str) -> None:
+    page.goto(f"{server.url}/requests")
+    expect(page.get_by_role("heading", name="Requests").first).to_be_visible()
+
+    get(f"{app}/orders/41?page=2")
+    row = page.get_by_role("row").filter(has_text="/orders/41")
+    expect(row).to_be_visible(timeout=5000)
+    row.click()
+
+    expect(page).to_have_url(re.compile(r"/__brakit/requests/[0-9a-f]{32}"))
+    expect(page.get_by_text("/orders/{number}").first).to_be_visible()
+    page.get_by_text(re.compile("SELECT")).first.click()
+    expect(page.get_by_text(f"shop.py:{LINE}").first).to_be_visible()
+    expect(page.get_by_text("load_item").first).to_be_visible()
+
+    page.reload()
+    expect(page.get_by_text("/orders/{number}").first).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("row").filter(has_text="/orders/41")).to_be_visible()
+
+
+def test_every_view_opens_by_its_link_and_shows_what_there_is(page: Page, server: Server, app: str) -> None:
+    for number in range(3):
+        get(f"{app}/orders/{number}")
+    get(f"{app}/broken")
+    wait_for(lambda: server.get("insights")["issues"] and server.get("errors")["total"] == 1, 10)
+    for path, text in (
+        ("", "/orders/{number}"),
+        ("/queries", "SELECT"),
+        ("/errors", "LookupError"),
+        ("/logs", "was asked for"),
+        ("/issues", "LookupError"),
+    ):
+        page.goto(f"{server.url}{path}")
+        expect(page.get_by_text(re.compile(re.escape(text))).first).to_be_visible(timeout=5000)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_empty_store_says_what_to_do(browser: Browser, server: Server, scheme: str) -> None:
+    context = browser.new_context(color_scheme=scheme)  # type: ignore[arg-type]
+    opened = context.new_page()
+    opened.goto(server.url)
+    expect(opened.get_by_text(re.compile("import brakit")).first).to_be_visible()
+    context.close()
