@@ -146,7 +146,7 @@ class Patches:
         current = _raw(holder, name)
         kind = type(current) if isinstance(current, (staticmethod, classmethod)) else None
         original = current.__func__ if kind is not None else current
-        if any(held is holder and attribute == name for held, attribute, _, _ in self.restores):
+        if self._holds(holder, name):
             return
         if not callable(original):
             raise TypeError(f"{place} is no function")
@@ -163,16 +163,21 @@ class Patches:
         failed: Callable[..., Any] | None = None,
     ) -> None:
         """Put functions around a plain method of a class, as `guard.around` says: the cheap form, for hot methods. Twice is once."""
-        if any(held is holder and attribute == name for held, attribute, _, _ in self.restores):
+        if self._holds(holder, name):
             return
         original = getattr(holder, name)
         self.replace(holder, name, guard.around(self.client, place, original, before, after, failed))
 
     def replace(self, holder: Any, name: str, value: Any) -> None:
-        """Set an attribute and remember what was there."""
+        """Set an attribute and remember what was there. Twice is once."""
+        if self._holds(holder, name):
+            return
         before = vars(holder).get(name, MISSING)
         setattr(holder, name, value)
         self.restores.append((holder, name, before, value))
+
+    def _holds(self, holder: Any, name: str) -> bool:
+        return any(held is holder and attribute == name for held, attribute, _, _ in self.restores)
 
     def undo(self, function: Callable[[], None]) -> None:
         """Call `function` at shutdown: for a change that is not an attribute."""
