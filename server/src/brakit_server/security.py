@@ -55,7 +55,7 @@ class Security:
 
     def __init__(self, app: ASGIApp, config: Config) -> None:
         self._app = app
-        self._names = frozenset((*(LOOPBACK_NAMES if config.loopback else (_bracketed(config.host),)), *config.allowed_hosts))
+        self._names = frozenset((*LOOPBACK_NAMES, *_own_name(config.host), *config.allowed_hosts))
         self._guarded = not config.loopback
         self._read_token = config.read_token
         self._write_token = config.write_token
@@ -144,5 +144,6 @@ def _all(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> list[bytes]:
     return [value for name, value in headers if name == wanted]
 
 
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host.lower()
+def _own_name(host: str) -> tuple[str, ...]:
+    """The host as it stands in a `Host` header; none where the server listens on every address."""
+    return () if host in ("0.0.0.0", "::") else (f"[{host}]" if ":" in host else host.lower(),)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 import msgspec
@@ -49,6 +49,8 @@ class Client:
         self._news: dict[str, bytes] = {}
         self._wake = asyncio.Event()
         self.closed = False
+        self.on_close: Callable[[], None] | None = None
+        """Called when the stream is to end though the client may not be reading."""
 
     def tell(self, name: str, frame: bytes) -> None:
         """Send a frame that has no place in the order; a newer one of its name takes its place."""
@@ -61,6 +63,8 @@ class Client:
     def close(self) -> None:
         self.closed = True
         self._wake.set()
+        if self.on_close is not None:
+            self.on_close()
 
     async def next(self, patience: float) -> bytes | None:
         """The next bytes; a comment when nothing happened for `patience` seconds; None when the stream is to be closed."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from brakit_server.api import json_of, pipeline_of
 from brakit_server.stores import StoreUnavailable
@@ -16,6 +17,9 @@ from brakit_server.stream import Client, Stream
 HEARTBEAT_SECONDS = 20.0
 SEND_SECONDS = 10.0
 """How long a client may take to read one chunk."""
+
+HURRY_SECONDS = 0.3
+"""The same, once the stream is to end."""
 
 RETRY_MS = 1000
 
@@ -41,18 +45,17 @@ class Events(Response):
         del self.headers["content-length"]
         self._stream = stream
         self._client = client
+        self._limit: asyncio.Timeout | None = None
+        client.on_close = self._hurry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         gone = asyncio.create_task(self._gone(receive))
         try:
-            async with asyncio.timeout(SEND_SECONDS):
-                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-                await send({"type": "http.response.body", "body": b":ok\nretry: %d\n\n" % RETRY_MS, "more_body": True})
+            await self._send(send, {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await self._send(send, _body(b":ok\nretry: %d\n\n" % RETRY_MS))
             while (chunk := await self._client.next(HEARTBEAT_SECONDS)) is not None:
-                async with asyncio.timeout(SEND_SECONDS):
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            async with asyncio.timeout(SEND_SECONDS):
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                await self._send(send, _body(chunk))
+            await self._send(send, _body(b"", more=False))
         except (TimeoutError, StoreUnavailable, OSError):
             # It does not read, it is gone, or there is nothing to be read from the store: it will come back.
             return
@@ -60,10 +63,24 @@ class Events(Response):
             gone.cancel()
             self._stream.disconnect(self._client)
 
+    async def _send(self, send: Send, message: Message) -> None:
+        async with asyncio.timeout(HURRY_SECONDS if self._client.closed else SEND_SECONDS) as self._limit:
+            await send(message)
+
+    def _hurry(self) -> None:
+        if self._limit is not None and not self._limit.expired():
+            with contextlib.suppress(RuntimeError):
+                # Of a message that is on its way; there may be none.
+                self._limit.reschedule(asyncio.get_running_loop().time() + HURRY_SECONDS)
+
     async def _gone(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             continue
         self._client.close()
+
+
+def _body(chunk: bytes, *, more: bool = True) -> Message:
+    return {"type": "http.response.body", "body": chunk, "more_body": more}
 
 
 ROUTES = [Route("/events", get, methods=["GET"])]

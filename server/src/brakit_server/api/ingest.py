@@ -13,7 +13,7 @@ from brakit_server import ingest
 from brakit_server.api import json_of, pipeline_of
 from brakit_server.ingest import MAX_BYTES, Outcome, Refused
 
-BODY_SECONDS = 10.0
+BODY_SECONDS = 5.0
 """How long a body may take to arrive."""
 
 INLINE_BYTES = 64 * 1024

@@ -164,7 +164,7 @@ def _records(connection: sqlite3.Connection, numbers: list[int]) -> list[object]
     result: list[object] = []
     for seq in numbers:
         found = connection.execute(
-            "SELECT event.kind, body.json FROM event JOIN body USING (seq) WHERE seq = ?", (seq,)
+            "SELECT event.kind, CAST(body.json AS BLOB) FROM event JOIN body USING (seq) WHERE seq = ?", (seq,)
         ).fetchone()
         if found is not None:
             result.append(record(found[0], found[1]))

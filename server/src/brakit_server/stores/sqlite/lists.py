@@ -120,7 +120,7 @@ def count(connection: sqlite3.Connection, found: Conditions) -> int:
     )
 
 
-def page(connection: sqlite3.Connection, found: Conditions, where: Where) -> list[tuple[int, str]]:
+def page(connection: sqlite3.Connection, found: Conditions, where: Where) -> list[tuple[int, bytes]]:
     """`seq` and record of one page, newest first."""
     sql, parameters = found.sql(), list(found.parameters)
     if where.before is not None and where.before.isascii() and where.before.isdigit() and len(where.before) < 19:
@@ -128,7 +128,9 @@ def page(connection: sqlite3.Connection, found: Conditions, where: Where) -> lis
         parameters.append(int(where.before))
     parameters += [max(0, where.limit), max(0, where.offset)]
     return connection.execute(
-        "SELECT event.seq, body.json FROM event JOIN body USING (seq) WHERE " + sql + " ORDER BY event.seq DESC LIMIT ? OFFSET ?",
+        "SELECT event.seq, CAST(body.json AS BLOB) FROM event JOIN body USING (seq) WHERE "
+        + sql
+        + " ORDER BY event.seq DESC LIMIT ? OFFSET ?",
         parameters,
     ).fetchall()
 

@@ -21,7 +21,8 @@ T = TypeVar("T")
 THREADS = 3
 
 _STORED = (
-    "SELECT event.seq, event.kind, word.text, body.json FROM event JOIN body USING (seq) LEFT JOIN word ON word.id = event.name "
+    "SELECT event.seq, event.kind, word.text, CAST(body.json AS BLOB) "
+    "FROM event JOIN body USING (seq) LEFT JOIN word ON word.id = event.name "
 )
 
 
@@ -78,7 +79,7 @@ def activity(connection: sqlite3.Connection, owners: list[str]) -> dict[str, lis
         rows = connection.execute(
             _STORED + "WHERE event.owner = ? AND +event.kind <> ? ORDER BY event.at, event.seq", (owner, REQUEST)
         )
-        result[text] = [stored(*row) for row in rows]
+        result[text] = [one for row in rows if (one := stored(*row)) is not None]
     return result
 
 
@@ -92,9 +93,9 @@ def timelines(connection: sqlite3.Connection, request_ids: list[str]) -> dict[st
         entries = []
         for row in rows:
             one = stored(*row)
-            if isinstance(one.entry, Request):
+            if one is not None and isinstance(one.entry, Request):
                 request = one.entry
-            else:
+            elif one is not None:
                 entries.append(one)
         if request is not None:
             result[text] = Timeline(request=request, entries=entries)
@@ -104,7 +105,8 @@ def timelines(connection: sqlite3.Connection, request_ids: list[str]) -> dict[st
 def children(connection: sqlite3.Connection, request_id: str) -> list[Request]:
     """Requests that this one caused, by start."""
     rows = connection.execute(
-        "SELECT event.kind, body.json FROM event JOIN body USING (seq) WHERE event.parent = ? ORDER BY event.at, event.seq LIMIT 500",
+        "SELECT event.kind, CAST(body.json AS BLOB) FROM event JOIN body USING (seq) "
+        "WHERE event.parent = ? ORDER BY event.at, event.seq LIMIT 500",
         (owner_id(connection, request_id),),
     )
     return [entry for row in rows if isinstance(entry := record(*row), Request)]
@@ -112,7 +114,8 @@ def children(connection: sqlite3.Connection, request_id: str) -> list[Request]:
 
 def since(connection: sqlite3.Connection, seq: int, limit: int) -> list[Stored]:
     """Entries after `seq`, in order."""
-    return [stored(*row) for row in connection.execute(_STORED + "WHERE event.seq > ? ORDER BY event.seq LIMIT ?", (seq, limit))]
+    rows = connection.execute(_STORED + "WHERE event.seq > ? ORDER BY event.seq LIMIT ?", (seq, limit))
+    return [one for row in rows if (one := stored(*row)) is not None]
 
 
 def points(connection: sqlite3.Connection, start: float, limit: int) -> list[RequestPoint]:

@@ -8,6 +8,9 @@ import time
 STEP = 2_000
 """Events deleted in one transaction: a few milliseconds, so that appends in between do not wait."""
 
+LEAST = 50
+"""Events deleted at least where the file is too large."""
+
 BATCH_SECONDS = 86_400
 """How long a batch id is remembered."""
 
@@ -28,10 +31,12 @@ def expire_step(connection: sqlite3.Connection, max_bytes: int, max_age_days: fl
     """
     connection.execute("DELETE FROM batch WHERE received < ?", (int(now) - BATCH_SECONDS,))
     if bytes_used(connection) > max_bytes:
-        connection.execute("PRAGMA incremental_vacuum").fetchall()
+        give_back(connection)
     cutoff: int | None
-    if bytes_used(connection) > max_bytes:
-        cutoff = connection.execute("SELECT max(seq) FROM (SELECT seq FROM event ORDER BY seq LIMIT ?)", (STEP,)).fetchone()[0]
+    if (used := bytes_used(connection)) > max_bytes:
+        kept = connection.execute("SELECT coalesce(max(seq) - min(seq) + 1, 0) FROM event").fetchone()[0]
+        enough = min(STEP, max(LEAST, int(kept * (used - max_bytes) / used)))
+        cutoff = connection.execute("SELECT max(seq) FROM (SELECT seq FROM event ORDER BY seq LIMIT ?)", (enough,)).fetchone()[0]
     else:
         # Age is by arrival: a sender's clock must not decide what is kept.
         oldest = int(now - max_age_days * 86_400)
@@ -73,7 +78,8 @@ def keep_seq(connection: sqlite3.Connection) -> None:
 
 def give_back(connection: sqlite3.Connection) -> None:
     """Return freed pages to the system."""
-    connection.execute("PRAGMA incremental_vacuum(" + str(VACUUM_PAGES) + ")").fetchall()
+    # A row without columns for each page: `execute` would stop at the first.
+    connection.executescript("PRAGMA incremental_vacuum(" + str(VACUUM_PAGES) + ")")
 
 
 def delete_all(connection: sqlite3.Connection) -> None:

@@ -111,16 +111,18 @@ def encoded(entry: Entry) -> str:
     return _ENCODE(entry).decode()
 
 
-def stored(seq: int, number: int, name: str | None, json: str) -> Stored:
-    """A row as it was appended."""
-    if number == OTHER:
-        return Stored(seq, name or "", _OPAQUE.decode(json))
-    return Stored(seq, _KINDS[number], _DECODERS[number].decode(json))
+def stored(seq: int, number: int, name: str | None, json: bytes) -> Stored | None:
+    """A row as it was appended; None where its record is damaged."""
+    entry = record(number, json)
+    return None if entry is None else Stored(seq, _KINDS.get(number) or name or "", entry)
 
 
-def record(number: int, json: str) -> Entry:
-    """The record of a known kind."""
-    return _DECODERS[number].decode(json)
+def record(number: int, json: bytes) -> Entry | None:
+    """The record of a kind; None where it is damaged, so that one bad page does not cost a whole list."""
+    try:
+        return (_OPAQUE if number == OTHER else _DECODERS[number]).decode(json)
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+        return None
 
 
 def kind_of(number: int) -> str:

@@ -74,10 +74,10 @@ def open_writer(path: Path, durability: str) -> sqlite3.Connection:
     _own(path)
     try:
         return _ready(path, durability)
-    except sqlite3.DatabaseError as error:
-        if _code(error) in _NOT_CORRUPT:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        if isinstance(error, sqlite3.DatabaseError) and _code(error) in _NOT_CORRUPT:
             raise StoreUnavailable(f"{path} cannot be opened: {error}") from error
-        set_aside(path, str(error))
+        set_aside(path, str(error) if isinstance(error, sqlite3.DatabaseError) else "its tables have no readable names")
     _own(path)
     return _ready(path, durability)
 

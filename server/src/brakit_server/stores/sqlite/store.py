@@ -16,7 +16,7 @@ from brakit_server.records import Entry, Error, Fetch, Log, Query, Request
 from brakit_server.stores import Batch, Page, RequestPoint, Size, Stored, Timeline, Where
 from brakit_server.stores.sqlite import groups, lists, reader, retention, schema
 from brakit_server.stores.sqlite.appending import Appender
-from brakit_server.stores.sqlite.rows import ERROR, FETCH, LOG, QUERY, REQUEST, EndpointOf
+from brakit_server.stores.sqlite.rows import ERROR, FETCH, LOG, QUERY, REQUEST, EndpointOf, record
 from brakit_server.stores.sqlite.writer import Writer
 
 E = TypeVar("E", bound=Entry)
@@ -76,7 +76,7 @@ class SqliteStore:
             found = lists.conditions(connection, number, where)
             rows = lists.page(connection, found, where)
             total = self._appender.counts.get(number, 0) if found.all else lists.count(connection, found)
-            entries = [msgspec.json.decode(json, type=kind) for _, json in rows]
+            entries = [entry for _, json in rows if isinstance(entry := record(number, json), kind)]
             more = str(rows[-1][0]) if rows and len(rows) == where.limit else None
             return Page(total=total, entries=entries, next=more)
 

@@ -1,0 +1,235 @@
+"""The SQLite file: what becomes of it when things go wrong around it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import random
+import sqlite3
+import stat
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from brakit_server.stores import StoreRefused, StoreUnavailable, Where
+from brakit_server.stores.sqlite import SqliteStore
+
+NOW = 1_790_000_000_000.0
+
+
+def explained(connection: sqlite3.Connection, sql: str) -> list[Any]:
+    return connection.execute("EXPLAIN QUERY PLAN " + sql).fetchall()
+
+
+def files(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+async def filled(path: Path, make: Any, batch: Any, events: int = 300) -> None:
+    store = SqliteStore(path)
+    await store.append(batch(*(make.log(f"r{number}", f"m{number}" * 20) for number in range(events))))
+    await store.close()
+
+
+async def test_it_is_all_there_after_a_restart(tmp_path: Path, make: Any, batch: Any) -> None:
+    await filled(tmp_path / "b.db", make, batch)
+    store = SqliteStore(tmp_path / "b.db")
+    assert (await store.logs(Where(limit=1))).total == 300
+    [stored] = await store.append(batch(make.log("r1")))
+    assert stored.seq == 301
+    assert (await store.logs(Where(request_id="r1"))).total == 2
+    assert (await store.runs())[0].events == 301
+    await store.close()
+
+
+async def test_files_are_private_whatever_the_umask(tmp_path: Path, make: Any, batch: Any) -> None:
+    before = os.umask(0)
+    try:
+        store = SqliteStore(tmp_path / "b.db")
+        await store.append(batch(make.log(None)))
+        for file in files(tmp_path):
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+        await store.close()
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("name", ["b.db", "b.db-wal", "b.db-shm"])
+def test_links_are_not_followed(tmp_path: Path, name: str) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / name).symlink_to(victim)
+    with pytest.raises(StoreRefused):
+        SqliteStore(tmp_path / "b.db")
+    assert victim.read_text() == "precious"
+
+
+async def test_a_newer_file_is_refused_and_left_alone(tmp_path: Path, make: Any, batch: Any) -> None:
+    path = tmp_path / "b.db"
+    await filled(path, make, batch, 1)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE meta SET value = 99 WHERE name = 'version'")
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StoreRefused, match="newer brakit"):
+        SqliteStore(path)
+    assert [file.name for file in files(tmp_path) if "corrupt" in file.name] == []
+
+
+async def test_a_damaged_file_is_set_aside(tmp_path: Path, make: Any, batch: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = random.Random(3)
+    await filled(tmp_path / "good.db", make, batch)
+    good = (tmp_path / "good.db").read_bytes()
+    set_aside = 0
+    for number in range(40):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        path = folder / "b.db"
+        damaged = bytearray(good)
+        if number < 5:
+            damaged = damaged[: rng.randrange(len(damaged))]
+        else:
+            for _ in range(20):
+                damaged[rng.randrange(len(damaged))] ^= 0xFF
+        path.write_bytes(damaged)
+        store = SqliteStore(path)
+        assert len(await store.append(batch(make.log(None)))) == 1
+        await store.close()
+        kept = [file for file in files(folder) if ".corrupt-" in file.name]
+        if kept:
+            set_aside += 1
+            assert kept[0].read_bytes()[100:] == bytes(damaged)[100:] or len(kept) > 1
+    assert set_aside > 20
+    assert "is damaged" in capsys.readouterr().err
+
+
+async def test_what_is_not_a_database_is_set_aside(tmp_path: Path, make: Any, batch: Any) -> None:
+    (tmp_path / "b.db").write_bytes(b"something else entirely, and longer than a header of one hundred bytes " * 3)
+    store = SqliteStore(tmp_path / "b.db")
+    await store.append(batch(make.log(None)))
+    await store.close()
+    assert any(".corrupt-" in file.name for file in files(tmp_path))
+
+
+async def test_a_lock_held_by_somebody_else_delays_and_loses_nothing(tmp_path: Path, make: Any, batch: Any) -> None:
+    store = SqliteStore(tmp_path / "b.db")
+    other = sqlite3.connect(tmp_path / "b.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    timer = threading.Timer(1.0, lambda: other.execute("ROLLBACK"))
+    begun = time.monotonic()
+    timer.start()
+    results = await asyncio.gather(*(store.append(batch(make.log(None))) for _ in range(10)))
+    assert time.monotonic() - begun > 0.8
+    assert sorted(each.seq for stored in results for each in stored) == list(range(1, 11))
+    timer.join()
+    other.close()
+    await store.close()
+
+
+async def test_a_full_disk_costs_the_batch_and_heals(tmp_path: Path, make: Any, batch: Any) -> None:
+    store = SqliteStore(tmp_path / "b.db")
+    await store.append(batch(make.log(None, "before")))
+
+    def limit(pages: int) -> Any:
+        return store._writer.submit(
+            lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}").fetchall(), alone=True
+        )
+
+    await limit(1)
+    with pytest.raises(StoreUnavailable, match="full"):
+        await store.append(batch(*(make.log(None, "x" * 10_000) for _ in range(100)), batch_id="again"))
+    assert (await store.logs(Where())).total == 1
+    assert (await store.size()).events == {"log": 1}
+    await limit(1_000_000)
+    stored = await store.append(batch(make.log(None, "after"), batch_id="again"))
+    assert [each.seq for each in stored] == [2]
+    await store.close()
+
+
+async def test_one_batch_that_cannot_be_stored_costs_no_other(tmp_path: Path, make: Any, batch: Any) -> None:
+    store = SqliteStore(tmp_path / "b.db")
+    bad = batch(make.query(None, row_count=2**70))
+    results = await asyncio.gather(
+        *(store.append(bad if number == 5 else batch(make.log(f"r{number}"))) for number in range(10)), return_exceptions=True
+    )
+    assert [isinstance(result, StoreUnavailable) for result in results] == [number == 5 for number in range(10)]
+    assert (await store.logs(Where())).total == 9
+    assert [each.seq for each in await store.since(0, 20)] == list(range(1, 10))
+    await store.close()
+
+
+async def test_the_oldest_go_by_age_of_arrival(tmp_path: Path, make: Any, batch: Any) -> None:
+    now = [NOW / 1000]
+    store = SqliteStore(tmp_path / "b.db", max_age_days=1, clock=lambda: now[0])
+    await store.append(
+        batch(*(make.log(f"old{number}", timestamp=NOW * 2) for number in range(5_000)), batch_id="b", received_at=NOW)
+    )
+    await store.append(batch(make.log("new", timestamp=1.0), received_at=NOW + 86_400_000))
+    assert await store.expire() == 0
+    now[0] += 86_400 + 3_600
+    assert await store.expire() == 5_000
+    page = await store.logs(Where())
+    assert (page.total, [log.parent_request_id for log in page.entries]) == (1, ["new"])
+    assert (await store.size()).events == {"log": 1}
+    assert (await store.activity(["old7"]))["old7"] == []
+    [stored] = await store.append(batch(make.log("old7"), batch_id="b", received_at=NOW))
+    assert stored.seq == 5_002
+    assert len((await store.activity(["old7"]))["old7"]) == 1
+    await store.close()
+
+
+async def test_the_oldest_go_when_the_file_is_too_large(tmp_path: Path, make: Any, batch: Any) -> None:
+    limit = 3_000_000
+    store = SqliteStore(tmp_path / "b.db", max_bytes=limit, clock=lambda: NOW / 1000)
+    for _ in range(6):
+        await store.append(batch(*(make.log(f"r{number}", "x" * 1_000) for number in range(1_000))))
+        await store.expire()
+        assert (await store.size()).bytes <= limit
+    page = await store.logs(Where(limit=1))
+    assert 1_000 < page.total < 6_000
+    assert page.entries[0].parent_request_id == "r999"
+    assert (await store.since(0, 1))[0].seq == 6_000 - page.total + 1
+    await store.close()
+    assert (tmp_path / "b.db").stat().st_size <= limit
+    again = SqliteStore(tmp_path / "b.db")
+    assert (await again.append(batch(make.log(None))))[0].seq == 6_001
+    await again.close()
+
+
+async def test_a_kill_in_the_middle_of_a_migration_is_survived(tmp_path: Path, make: Any, batch: Any) -> None:
+    path = tmp_path / "b.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID")
+    connection.close()
+    await filled(path, make, batch, 3)
+    assert not any(".corrupt-" in file.name for file in files(tmp_path))
+
+
+async def test_lists_stay_quick_when_there_is_much(tmp_path: Path, make: Any, batch: Any) -> None:
+    store = SqliteStore(tmp_path / "b.db")
+    for part in range(10):
+        entries = [make.log(f"r{part}-{number // 10}") for number in range(5_000)]
+        await store.append(batch(*entries, make.request(f"r{part}-1")))
+    plans = {
+        "SELECT seq FROM event WHERE kind = 4 ORDER BY seq DESC LIMIT 10": "event_kind",
+        "SELECT seq FROM event WHERE owner = 5 AND +kind <> 1": "event_owner",
+        "SELECT seq FROM event WHERE parent = 5": "event_parent",
+        "SELECT seq FROM event WHERE endpoint = 5 AND +kind = 1": "event_endpoint",
+    }
+    for sql, index in plans.items():
+        plan = await store._reader.read(functools.partial(explained, sql=sql))
+        assert index in str(plan), (sql, plan)
+        assert "SCAN" not in str(plan)
+    begun = time.perf_counter()
+    for _ in range(20):
+        await store.logs(Where(limit=50))
+        await store.timelines(["r3-1"])
+    # 40 reads; a scan of the 50 000 events takes about ten milliseconds each.
+    assert time.perf_counter() - begun < 0.4
+    await store.close()
