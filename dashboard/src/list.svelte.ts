@@ -39,7 +39,8 @@ export class RecordList<T extends { id: string }> {
     this.loading = this.rows.length === 0;
     await this.#page(undefined, this.#abort.signal, (page) => {
       this.#ids = new Set(page.rows.map((row) => row.id));
-      this.rows = page.rows;
+      this.rows =
+        page.rows.length === this.#ids.size ? page.rows : [...new Map(page.rows.map((row) => [row.id, row])).values()];
     });
   }
 

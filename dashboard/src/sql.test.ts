@@ -51,6 +51,7 @@ describe('tokens', () => {
 describe('oneLine', () => {
   it('removes line breaks and needless quotes', () => {
     expect(oneLine('SELECT "a"\n  FROM "b"')).toBe('SELECT a FROM b');
+    expect(oneLine('SELECT a . id , count ( b . id ) FROM a')).toBe('SELECT a.id, count (b.id) FROM a');
   });
 });
 

@@ -55,11 +55,12 @@ function word(sql: string, text: string, after: number): SqlKind {
   return sql[after] === '(' ? 'function' : 'name';
 }
 
-/** One line, without repeated white space and quotes around plain names: for tables. */
+/** One line, without needless white space and quotes around plain names: for tables. */
 export function oneLine(sql: string): string {
   return sql
     .replace(/\s+/g, ' ')
     .replace(/"(\w+)"/g, '$1')
+    .replace(/ ?\. ?(?=\w)| (?=[,)])|(?<=\() /g, (space) => space.trim())
     .trim();
 }
 
