@@ -1,0 +1,91 @@
+"""What the instrumentations of databases have in common: the record of a statement, counted on while its rows are read."""
+
+from __future__ import annotations
+
+from brakit.context import current
+from brakit.record import Record, clock
+
+LARGE = 4096
+"""Characters from which a statement's text counts against the buffer's bytes; shorter ones are mostly shared by all their records."""
+
+
+class Query(Record):
+    """A statement whose rows may still be on their way to the app.
+
+    `data` is put together when it is asked for, on the sender's thread.
+    """
+
+    __slots__ = (
+        "batch",
+        "connection_id",
+        "error",
+        "mark",
+        "over",
+        "params",
+        "read_ns",
+        "rows",
+        "running",
+        "source",
+        "sql",
+        "system",
+        "transaction_id",
+    )
+
+    def __init__(
+        self,
+        source: str,
+        sql: str,
+        params: tuple[object, ...] | None,
+        batch: int | None,
+        system: str,
+        connection_id: str,
+        transaction_id: str | None,
+    ) -> None:
+        # All fields of a record are set here, `super` would cost a tenth of what a query may.
+        self.kind = "db.query"
+        self.owner = current()
+        self.site = None
+        self.cost = len(sql) if len(sql) > LARGE else 0
+        self.emitted = False
+        self.source = source
+        self.sql = sql
+        self.params = params
+        self.batch = batch
+        self.system = system
+        self.connection_id = connection_id
+        self.transaction_id = transaction_id
+        self.error: str | None = None
+        self.rows: int | None = None
+        self.read_ns = 0
+        self.mark = 0
+        self.over = False
+        # True within execute and within a fetch; a nested call of a dialect's `super()` and the closing of an exhausted result see it.
+        self.running = True
+        self.started = self.ended = clock()
+
+    @property
+    def data(self) -> dict[str, object]:  # type: ignore[override]
+        # Outside a request it may go out while the app still reads: half a count would be a wrong one.
+        known = self.over or (self.owner is not None and self.owner.root is not None)
+        return {
+            "sql": self.sql,
+            "source": self.source,
+            "params": self.params,
+            "row_count": self.rows if known else None,
+            "error": self.error,
+            "fetch_ms": round(self.read_ns / 1e6, 3) if known and self.mark else None,
+            "batch_size": self.batch,
+            "connection_id": self.connection_id,
+            "transaction_id": self.transaction_id,
+            "system": self.system,
+        }
+
+
+def row_count(number: object) -> int | None:
+    """A driver's row count; -1 and whatever else is no count say that it does not know."""
+    return number if type(number) is int and number >= 0 else None
+
+
+def plain_sql(statement: object) -> str:
+    """A statement that is no plain string: of a subclass the string in it, without running the subclass's code."""
+    return str.__str__(statement) if isinstance(statement, str) else f"<{type(statement).__name__}>"
