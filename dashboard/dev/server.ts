@@ -13,7 +13,8 @@ import type {
   StatefulIssue,
   Status,
 } from '../src/schema.ts';
-import { issues, RUNS, visit, type Happened } from './world.ts';
+import { issues } from './findings.ts';
+import { RUNS, visit, type Happened } from './world.ts';
 
 const VISIT_EVERY_MS = Number(process.env.VISIT_EVERY_MS ?? 700);
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { issues } from '../dev/world.ts';
+import { issues } from '../dev/findings.ts';
 import { sectionOf, worstFirst } from './issues.ts';
 
 it('puts each issue into one section', () => {
