@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from brakit import guard
-from brakit.events import KINDS, Field, camel
+from brakit.events import KINDS, PARTS, Field, camel
 from brakit.record import PLAIN
 
 TYPE_CHECKING = False
@@ -113,13 +113,22 @@ def _check_of(field: Field) -> Callable[[Any], object]:
     if field.enum:
         allowed, last = frozenset(field.enum), "OTHER" if "OTHER" in field.enum else field.enum[0]
         return lambda value: value if type(value) is str and value in allowed else last
-    return _BY_TYPE.get(field.type, _as_it_is)
+    part = field.type.removesuffix("[]")
+    if part in _PARTS:
+        if part == field.type:
+            return lambda value: conform(part, dict(value))
+        return lambda value: [conform(part, dict(item)) for item in value]
+    return _BY_TYPE[field.type]
 
 
 _BY_TYPE: dict[str, Callable[[Any], object]] = {
     "string": _string, "string[]": _strings, "object": _object, "integer": integer, "number": _number, "boolean": _boolean,
 }  # fmt: skip
+# A call site is made once for all events of a line, and its names are the same on the wire.
+_BY_TYPE["callsite"] = _as_it_is
+_PARTS = frozenset(shape.name for shape in PARTS if shape.name != "callsite")
 _EMPTY: dict[str, object] = {"string": "", "integer": 0, "number": 0}
 _CHECKS = {
-    kind.name: [(f.name, camel(f.name), _check_of(f), _EMPTY.get(f.type) if f.required else None) for f in kind] for kind in KINDS
+    shape.name: [(f.name, camel(f.name), _check_of(f), _EMPTY.get(f.type) if f.required else None) for f in shape]
+    for shape in (*PARTS, *KINDS)
 }
