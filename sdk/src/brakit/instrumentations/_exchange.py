@@ -1,0 +1,269 @@
+"""One incoming request and its answer, whichever way it came in: what `_asgi.py` and `_wsgi.py` write down on the app's thread."""
+
+from __future__ import annotations
+
+import sys
+
+from brakit import context, errors
+from brakit.record import MAX_BODY, TEXT_TYPES, Record, clock, release_all
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from brakit.client import Client
+
+    Pairs = Sequence[tuple[bytes | str, bytes | str]]
+
+DASHBOARD = "/__brakit"
+KEY = "brakit.exchange"
+"""Where a scope or an environ carries its exchange, so that an app inside another adds to it instead of being recorded again."""
+BACKGROUND_NS = 1_000_000
+"""What goes on after the last byte for longer than this is shown as a span of its own."""
+LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+MAX_ID = 64
+MAX_TRACEPARENT = 512
+_HEX = frozenset("0123456789abcdef-")
+
+
+class Body:
+    """The size of a body, and its first bytes when it is a text."""
+
+    __slots__ = ("chunks", "held", "keep", "size", "touched")
+
+    def __init__(self) -> None:
+        self.chunks: list[bytes] = []
+        self.held = 0
+        self.keep = False
+        self.size = 0
+        self.touched = False
+
+    def add(self, chunk: Any) -> None:
+        """Count `chunk` (bytes, bytearray or memoryview) and keep what there is room for."""
+        size = len(chunk)
+        self.size += size
+        if self.keep and size and self.held < MAX_BODY:
+            piece = bytes(chunk[: MAX_BODY - self.held])
+            self.chunks.append(piece)
+            self.held += len(piece)
+
+    def content(self) -> bytes | None:
+        return b"".join(self.chunks) if self.chunks else None
+
+
+class Exchange:
+    """A request from its arrival until the app is done with it.
+
+    `source` is the scope or the environ; `find_route` reads the route template from it when the answer is out. `committed` is true
+    once something of the answer is on its way to the client, `left` when the client is known to have gone before the end.
+    """
+
+    __slots__ = (
+        "before", "client", "committed", "deferred", "ended", "error", "find_route", "finished", "framework", "last", "left", "method",
+        "owner", "prefix", "record", "request", "response", "response_headers", "response_start", "route", "source", "status",
+    )  # fmt: skip
+
+    def __init__(self, client: Client, source: Any, method: str, path: str, url: str, headers: Pairs, ids: Ids) -> None:
+        owner, _, span_id = context.request_owner(ids.request_id, ids.traceparent)
+        self.record = record = Record(
+            "request",
+            {
+                "id": owner.id,
+                "method": method,
+                "url": url,
+                "path": path,
+                "headers": headers,
+                "parent_fetch_id": ids.fetch_id or span_id,
+            },
+        )
+        record.owner = owner
+        self.client = client
+        self.source = source
+        self.method = method
+        self.owner = owner
+        self.request = Body()
+        self.response = Body()
+        self.response_headers: Pairs = ()
+        self.response_start: int | None = None
+        self.status = 0
+        self.committed = False
+        self.last = False
+        self.left = False
+        self.finished = False
+        self.deferred = False
+        self.ended = False
+        self.error: str | None = None
+        self.framework: str | None = None
+        self.prefix = ""
+        self.route: str | None = None
+        self.find_route: Callable[[Any], str | None] | None = None
+        owner.exchange = self
+        self.before = context.enter(owner)
+
+    def origin(self) -> dict[str, object]:
+        """Client, scheme and HTTP version, read at the end: what a proxy says about them is known by then."""
+        raise NotImplementedError
+
+    def read(self, chunk: Any) -> None:
+        """The app has read `chunk` of the request's body."""
+        body = self.request
+        if not body.touched:
+            body.touched = True
+            body.keep = self.client.config.bodies and is_text(self.record.data["headers"])  # type: ignore[arg-type]
+        body.add(chunk)
+
+    def start(self, status: int, headers: Pairs) -> None:
+        """The app has handed over status and headers; the last time counts."""
+        self.response_start = clock()
+        self.status = status
+        self.response_headers = headers
+        self.response.keep = self.client.config.bodies and self.method != "HEAD" and is_text(headers)
+
+    def sending(self, chunk: Any) -> None:
+        """The app hands over `chunk` of the answer's body."""
+        if chunk and not self.left:
+            self.committed = True
+            self.response.add(chunk)
+
+    def measure(self) -> None:
+        """The server sends a file by itself: its size is what the headers say."""
+        text = header(self.response_headers, "content-length")
+        if text.isascii() and text.isdigit():
+            self.response.size = int(text)
+
+    def caught(self, error: BaseException, mechanism: str) -> None:
+        """`error` leaves the app."""
+        if self.finished:
+            self.error = errors.text_of(error)
+        if not isinstance(error, Exception):
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                self.status = self.status if self.committed else 500
+            elif not self.finished:
+                # Cancelled from outside, or closed without being read to the end.
+                self.left = True
+            return
+        if self.left and (isinstance(error, OSError) or type(error).__name__ == "ClientDisconnect"):
+            return
+        errors.capture(self.client, error, mechanism)
+        if not self.committed:
+            self.status = 500
+            self.response_headers = ()
+            self.response_start = None
+
+    def finish(self, defer: bool = False) -> None:
+        """The last byte is out: hand over what the request still holds, then its record.
+
+        With `defer`, the record of a 500 that is answered while an exception is under way waits for the end of the app's call, so that
+        the error comes before its request.
+        """
+        if self.finished:
+            return
+        self.finished = True
+        record, data, request, response = self.record, self.record.data, self.request, self.response
+        record.ended = clock()
+        data["status_code"] = status = 499 if self.left and not self.committed else self.status or 500
+        data["response_headers"] = self.response_headers
+        if self.response_start is not None:
+            data["response_start_ms"] = round((self.response_start - record.started) / 1e6, 3)
+        if request.touched:
+            data["request_size"] = request.size
+            data["request_body"] = request.content()
+        if self.method == "HEAD" or status in (204, 304):
+            data["response_size"] = 0
+        else:
+            data["response_size"] = response.size
+            data["response_body"] = response.content()
+        if self.left:
+            data["cancelled"] = True
+        data["framework"] = self.framework
+        if self.route is None and self.find_route is not None:
+            self.route = self.client.attempt("route", self.find_route, self.source)
+        data["route"] = self.route
+        origin = self.client.attempt("origin", self.origin)
+        if origin is not None:
+            data.update(origin)
+        # From here on nothing leads back to the app.
+        self.source = self.find_route = None
+        record.cost = request.held + response.held
+        release_all(self.owner, self.client.buffer)
+        if defer and status >= 500 and sys.exc_info()[1] is not None:
+            self.deferred = True
+        else:
+            record.emit(self.client.buffer)
+
+    def end(self) -> None:
+        """The app is done: nothing more comes from it under this request."""
+        if self.ended:
+            return
+        self.ended = True
+        if not self.finished:
+            self.finish()
+        else:
+            if self.deferred:
+                self.record.emit(self.client.buffer)
+            self._background()
+        self.owner.exchange = None
+
+    def _background(self) -> None:
+        started = self.record.ended
+        if clock() - started > BACKGROUND_NS:
+            span = Record("span", {"name": "background tasks", "span_id": context.new_span_id()}, started)
+            span.owner = self.owner
+            span.finish(self.client.buffer, error=self.error)
+
+
+class Ids:
+    """The ids that came in, each None unless it has the form of one."""
+
+    __slots__ = ("fetch_id", "request_id", "traceparent")
+
+    def __init__(self, request_id: str | None, traceparent: str | None, fetch_id: str | None) -> None:
+        self.request_id = request_id if request_id and len(request_id) <= MAX_ID else None
+        self.traceparent = traceparent if traceparent and len(traceparent) <= MAX_TRACEPARENT else None
+        # 16 digits from us, 32 from the Python SDK before us, a UUID from Node.
+        self.fetch_id = fetch_id if fetch_id and len(fetch_id) in (16, 32, 36) and _HEX.issuperset(fetch_id) else None
+
+
+def header(headers: Pairs, wanted: str) -> str:
+    """The first value of a header, lower case; empty when there is none. `wanted` is lower case."""
+    length = len(wanted)
+    for name, value in headers:
+        if len(name) == length and (name.decode("latin-1") if isinstance(name, bytes) else name).lower() == wanted:
+            return (value.decode("latin-1") if isinstance(value, bytes) else value).lower()
+    return ""
+
+
+def is_text(headers: Pairs) -> bool:
+    """Whether the body below these headers may be a text."""
+    content_type = header(headers, "content-type")
+    if not content_type:
+        return True
+    return any(word in content_type for word in TEXT_TYPES)
+
+
+def dashboard(client: Client, method: str, peer: object, host: str, port: object, target: str) -> str | None:
+    """Where `/__brakit` on the app's own port leads, for a person on this machine; None for anybody else, and while no server is known.
+
+    `peer` is the address of the client, `host` the Host header, `port` the app's own, `target` path and query, quoted.
+    """
+    address = client.sender.address if client.sender is not None else None
+    path = target.partition("?")[0]
+    if address is None or method not in ("GET", "HEAD") or peer not in LOOPBACK or not (path + "/").startswith(DASHBOARD + "/"):
+        return None
+    name = host.lower()
+    if not name.endswith("]"):
+        name = name.rpartition(":")[0] or name
+    if name not in LOOPBACK_NAMES or str(port) == str(address.port):
+        return None
+    return f"http://{address.host}:{address.port}{target}"
+
+
+def quoted(path: str) -> str:
+    """A decoded path as it stands in a URL."""
+    if path.isascii() and path.isprintable() and not any(mark in path for mark in '?#% "<>\\'):
+        return path
+    from urllib.parse import quote
+
+    return quote(path, safe="/:@!$&'()*+,;=~-._", errors="surrogateescape")

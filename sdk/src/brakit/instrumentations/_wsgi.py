@@ -1,0 +1,269 @@
+"""WSGI: one call of an app, from outside of all its middleware, until the server has taken the last byte (PEP 3333)."""
+
+from __future__ import annotations
+
+from brakit import context
+from brakit.guard import _dress, run
+from brakit.instrumentations._exchange import DASHBOARD, KEY, Exchange, Ids, dashboard, header, quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from brakit.client import Client
+
+    Environ = dict[str, Any]
+    App = Callable[[Any, Environ, Any], Iterable[bytes]]
+
+MAX_NAMES = 1000
+_names: dict[str, str] = {}
+
+
+class WsgiExchange(Exchange):
+    """An exchange whose source is an environ."""
+
+    __slots__ = ()
+
+    def origin(self) -> dict[str, object]:
+        environ = self.source
+        return {
+            "client": environ.get("REMOTE_ADDR") or None,
+            "scheme": environ.get("wsgi.url_scheme"),
+            "http_version": environ.get("SERVER_PROTOCOL", "").partition("/")[2] or None,
+        }
+
+
+def around(client: Client, original: App, framework: str) -> App:
+    """`original`, a method `(self, environ, start_response)`, recording each request once. `framework` names it, also in errors."""
+    failures = client.failures
+
+    def call(self: Any, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        if not client.open:
+            return original(self, environ, start_response)
+        outer = run(failures, "wsgi.inside", inside, environ)
+        exchange = run(failures, "wsgi.begin", begin, client, environ) if outer is None else outer
+        if exchange is None:
+            return original(self, environ, start_response)
+        if type(exchange) is str:
+            return redirect(exchange, start_response)
+        exchange.framework = exchange.framework or framework
+        # The innermost prefix counts: an app may be mounted in another.
+        exchange.prefix = environ.get("SCRIPT_NAME", "")
+        if outer is None:
+            start_response = starting(exchange, start_response)
+        try:
+            result = original(self, environ, start_response)
+        except BaseException as error:
+            run(failures, "wsgi.caught", exchange.caught, error, framework)
+            if outer is None:
+                run(failures, "wsgi.end", exchange.end)
+            raise
+        finally:
+            if outer is None:
+                context.enter(exchange.before)
+        answer = run(failures, "wsgi.answer", answered, exchange, result, environ, framework) if outer is None else None
+        return result if answer is None else answer
+
+    return _dress(call, original)
+
+
+def inside(environ: Environ) -> Exchange | None:
+    """The exchange that this call belongs to: of a WSGI app around this one, or of an ASGI app that this one is mounted in."""
+    outer = environ.get(KEY)
+    if outer is None:
+        owner = context.current()
+        root = owner.root if owner is not None else None
+        found = root.exchange if root is not None else None
+        # An app that calls another one by hand, in the middle of a request, makes a request of its own.
+        if found is not None and (found.method, found.record.data["path"]) == (environ["REQUEST_METHOD"], path_of(environ)):
+            outer = found
+    return outer if outer is not None and not outer.finished else None
+
+
+def begin(client: Client, environ: Environ) -> WsgiExchange | str:
+    """The exchange of a new request, which is the current owner from then on; an address where the request belongs to the dashboard."""
+    path, method, query = path_of(environ), environ["REQUEST_METHOD"], environ.get("QUERY_STRING")
+    url = f"{quoted(path)}?{query}" if query else quoted(path)
+    headers = headers_of(environ)
+    if path.startswith(DASHBOARD):
+        location = dashboard(
+            client, method, environ.get("REMOTE_ADDR"), environ.get("HTTP_HOST", ""), environ.get("SERVER_PORT"), url
+        )
+        if location is not None:
+            return location
+    get = environ.get
+    ids = Ids(get("HTTP_X_BRAKIT_REQUEST_ID"), get("HTTP_TRACEPARENT"), get("HTTP_X_BRAKIT_FETCH_ID"))
+    exchange = WsgiExchange(client, environ, method, path, url, headers, ids)
+    environ[KEY] = exchange
+    if environ.get("wsgi.input") is not None:
+        environ["wsgi.input"] = Input(exchange, environ["wsgi.input"])
+    return exchange
+
+
+def path_of(environ: Environ) -> str:
+    """The whole path, decoded: WSGI has UTF-8 bytes in it, one character each."""
+    path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    if not path.isascii():
+        path = path.encode("latin-1", "replace").decode("utf-8", "replace")
+    return path or "/"
+
+
+def headers_of(environ: Environ) -> list[tuple[str, str]]:
+    """The request's headers, names lower case with dashes."""
+    headers = []
+    for key, value in environ.items():
+        name = _names.get(key)
+        if name is None:
+            if not key.startswith("HTTP_") and key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+                continue
+            name = key.removeprefix("HTTP_").replace("_", "-").lower()
+            if len(_names) < MAX_NAMES:
+                _names[key] = name
+        if value:
+            headers.append((name, value))
+    return headers
+
+
+def starting(exchange: Exchange, start_response: Any) -> Any:
+    """`start_response`, with a look at what goes."""
+    failures = exchange.client.failures
+
+    def started(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        run(failures, "wsgi.start", note_start, exchange, status, headers)
+        write = start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
+
+        def written(data: bytes) -> Any:
+            run(failures, "wsgi.write", exchange.sending, data)
+            return write(data)
+
+        return written
+
+    return started
+
+
+def note_start(exchange: Exchange, status: str, headers: list[tuple[str, str]]) -> None:
+    exchange.start(int(status[:3]), list(headers))
+
+
+def answered(exchange: Exchange, result: Any, environ: Environ, framework: str) -> Any:
+    """What the server gets: the app's own list or file, whose size is known already, or its iterable in ours."""
+    wrapper = environ.get("wsgi.file_wrapper")
+    if type(result) is list or type(result) is tuple:
+        for chunk in result:
+            exchange.sending(chunk)
+    elif isinstance(wrapper, type) and isinstance(result, wrapper):
+        # The server may hand it to the operating system.
+        exchange.measure()
+    else:
+        return Answer(exchange, result, framework)
+    exchange.end()
+    return result
+
+
+class Answer:
+    """The iterable of an app. Each of its steps belongs to the request, in whatever thread the server takes it."""
+
+    __slots__ = ("exchange", "framework", "iterator", "source")
+
+    def __init__(self, exchange: Exchange, source: Any, framework: str) -> None:
+        self.exchange = exchange
+        self.source = source
+        self.framework = framework
+        self.iterator: Iterator[bytes] | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        exchange = self.exchange
+        failures = exchange.client.failures
+        before = context.enter(exchange.owner)
+        try:
+            if self.iterator is None:
+                self.iterator = iter(self.source)
+            chunk = next(self.iterator)
+        except StopIteration:
+            run(failures, "wsgi.finish", exchange.finish)
+            raise
+        except BaseException as error:
+            run(failures, "wsgi.caught", exchange.caught, error, self.framework)
+            run(failures, "wsgi.finish", exchange.finish)
+            raise
+        finally:
+            context.enter(before)
+        run(failures, "wsgi.sending", exchange.sending, chunk)
+        return chunk
+
+    def close(self) -> None:
+        exchange = self.exchange
+        failures = exchange.client.failures
+        before = context.enter(exchange.owner)
+        run(failures, "wsgi.closing", closing, exchange)
+        try:
+            close = getattr(self.source, "close", None)
+            if close is not None:
+                close()
+        except BaseException as error:
+            run(failures, "wsgi.caught", exchange.caught, error, self.framework)
+            raise
+        finally:
+            run(failures, "wsgi.end", exchange.end)
+            context.enter(before)
+
+
+def closing(exchange: Exchange) -> None:
+    """The server asks for no more: because it has all that was announced, or because the client has left."""
+    if not exchange.finished:
+        length = header(exchange.response_headers, "content-length")
+        exchange.left = length != str(exchange.response.size) and exchange.method != "HEAD"
+        exchange.finish()
+
+
+class Input:
+    """The body of the request, with a look at what the app reads of it. All else is the server's own object's."""
+
+    def __init__(self, exchange: Exchange, source: Any) -> None:
+        self._exchange = exchange
+        self._source = source
+
+    def _note(self, data: Any) -> Any:
+        exchange = self._exchange
+        if not exchange.finished:
+            run(exchange.client.failures, "wsgi.read", exchange.read, data)
+        return data
+
+    def read(self, *args: Any) -> Any:
+        return self._note(self._source.read(*args))
+
+    def readline(self, *args: Any) -> Any:
+        return self._note(self._source.readline(*args))
+
+    def readlines(self, *args: Any) -> list[bytes]:
+        return [self._note(line) for line in self._source.readlines(*args)]
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._source:
+            yield self._note(line)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._source, name)
+        if name == "readinto":
+            return self._readinto(value)
+        return (lambda *args: self._note(value(*args))) if name == "read1" else value
+
+    def _readinto(self, readinto: Any) -> Any:
+        def counted(buffer: Any) -> Any:
+            size = readinto(buffer)
+            if size:
+                self._note(memoryview(buffer)[:size])
+            return size
+
+        return counted
+
+
+def redirect(location: str, start_response: Any) -> list[bytes]:
+    """Send the browser to the dashboard."""
+    headers = [("Location", location), ("Content-Length", "0"), ("Cache-Control", "no-store")]
+    start_response("307 Temporary Redirect", headers)
+    return [b""]

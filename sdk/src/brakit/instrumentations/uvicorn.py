@@ -1,0 +1,50 @@
+"""uvicorn: any ASGI app, and middleware that is put around an app by hand, seen from the server's side.
+
+`Server.startup` runs when the app is loaded and its interface is known, and before the first connection: also when `import brakit`
+stands in the app's own module, which uvicorn imports while it loads.
+"""
+
+from __future__ import annotations
+
+from brakit.instrumentations import _asgi
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Generator
+    from typing import Any
+
+    from brakit.client import Client
+    from brakit.guard import Call
+    from brakit.patch import Patches
+
+SUPPORTS = ">=0.20"
+
+
+class Outermost:
+    """An ASGI 3 app that hands everything to the one inside it."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        handed: Awaitable[None] = self.app(scope, receive, send)
+        return handed
+
+
+def instrument(patch: Patches) -> None:
+    patch.probe("uvicorn.server:Server.startup", startup)
+
+
+def startup(call: Call) -> Generator[None, Any, None]:
+    config = call.args[0].config
+    # A WSGI app runs in a thread that knows nothing of the call around it; it is seen by its own framework's instrumentation.
+    if config.interface != "wsgi" and not isinstance(config.loaded_app, Outermost):
+        config.loaded_app = outermost(call.client, config.loaded_app)
+    yield
+
+
+def outermost(client: Client, app: Any) -> Outermost:
+    """`app` with us around it."""
+    recording = type("Outermost", (Outermost,), {"__call__": _asgi.around(client, Outermost.__call__, "uvicorn")})
+    made: Outermost = recording(app)
+    return made

@@ -1,0 +1,84 @@
+"""Real servers around an app, and a wait for what they make the SDK record."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import uvicorn
+import waitress.server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Json = dict[str, Any]
+
+
+@pytest.fixture
+def collect(events: Callable[..., list[Json]]) -> Callable[..., list[Json]]:
+    """`collect("request", 3)`: events of a kind, waited for until there are that many, and none too many."""
+    seen: list[Json] = []
+
+    def collect(kind: str, count: int = 1, timeout: float = 10) -> list[Json]:
+        deadline = time.monotonic() + timeout
+        while True:
+            seen.extend(events())
+            found = [event for event in seen if event["type"] == kind]
+            if len(found) >= count or time.monotonic() > deadline:
+                assert len(found) == count, found
+                return found
+            time.sleep(0.005)
+
+    return collect
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., str]]:
+    """`serve(app)`: an ASGI app in uvicorn on a free port, in a thread; returns its address."""
+    running: list[tuple[uvicorn.Server, threading.Thread]] = []
+
+    def serve(app: Any, **settings: Any) -> str:
+        server = uvicorn.Server(
+            uvicorn.Config(app, port=0, log_level="critical", ws="none", timeout_graceful_shutdown=1, **settings)
+        )
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        running.append((server, thread))
+        deadline = time.monotonic() + 10
+        while not server.started and thread.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+
+    yield serve
+    for server, thread in running:
+        server.should_exit = True
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def serve_wsgi() -> Iterator[Callable[[Any], str]]:
+    """`serve_wsgi(app)`: a WSGI app in waitress on a free port, in a thread; returns its address."""
+    running: list[tuple[Any, threading.Thread]] = []
+
+    def serve(app: Any) -> str:
+        sockets: dict[int, Any] = {}
+        server: Any = waitress.server.create_server(
+            app, map=sockets, host="127.0.0.1", port=0, threads=8, clear_untrusted_proxy_headers=False
+        )
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        running.append((server, thread))
+        return f"http://127.0.0.1:{server.effective_port}"
+
+    yield serve
+    for server, thread in running:
+        server.pull_trigger()
+        server.close()
+        for channel in list(server._map.values()):
+            channel.close()
+        thread.join(10)
+        assert not thread.is_alive()
+        server.task_dispatcher.shutdown()
