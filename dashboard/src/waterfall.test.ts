@@ -120,7 +120,12 @@ describe('folded', () => {
       query('c', 1020, { paramsHash: '3' }),
     ];
     const [fold] = tree(detail(timeline)).children;
-    expect(fold).toMatchObject({ kind: 'fold', repeat: { count: 3, differing: true }, start: 1001, durationMs: 24 });
+    expect(fold).toMatchObject({
+      kind: 'fold',
+      repeat: { count: 3, differing: true, busyMs: 12 },
+      start: 1001,
+      durationMs: 24,
+    });
     const same = timeline.map((entry) => ({ ...entry, data: { ...entry.data, paramsHash: '1' } }) as Entry);
     expect(tree(detail(same)).children[0]?.repeat?.differing).toBe(false);
   });

@@ -17,8 +17,8 @@ export interface Node {
   entry?: Entry;
   request?: Request;
   children: Node[];
-  /** For a fold: how often, and whether the bound parameters differed each time. */
-  repeat?: { count: number; differing: boolean };
+  /** For a fold: how often, whether the bound parameters differed each time, and the milliseconds in the database. */
+  repeat?: { count: number; differing: boolean; busyMs: number };
 }
 
 export interface Row {
@@ -165,7 +165,11 @@ function fold(run: Node[]): Node {
     durationMs: end - first.start,
     failed: run.some((node) => node.failed),
     children: run,
-    repeat: { count: run.length, differing: known.size > 1 },
+    repeat: {
+      count: run.length,
+      differing: known.size > 1,
+      busyMs: covered(run.map((node) => node.entry?.data as Query)),
+    },
   };
 }
 
