@@ -188,8 +188,9 @@ class _Server(uvicorn.Server):
 
 def _page(web: Path, path: str) -> Response:
     """A file of the build, or the page itself for every address that is a place in the dashboard."""
-    name = path.rpartition("/")[2]
-    if path.startswith("assets/") or "." in name:
+    if path == "api" or ".." in path.split("/"):
+        raise HTTPException(404)
+    if path.startswith("assets/") or ("." in path and "/" not in path):
         file = _inside(web, path)
         if file is None:
             raise HTTPException(404)
