@@ -122,7 +122,7 @@ describe('folded', () => {
     const [fold] = tree(detail(timeline)).children;
     expect(fold).toMatchObject({
       kind: 'fold',
-      repeat: { count: 3, differing: true, busyMs: 12 },
+      repeat: { count: 3, differing: true, busyMs: 15 },
       start: 1001,
       durationMs: 24,
     });
