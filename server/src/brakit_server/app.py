@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
 
 from brakit_server import api
 from brakit_server.analysis.rules import SettingError
@@ -59,7 +59,7 @@ def create_app(config: Config, *, nonce: str = "", web: Path = WEB) -> Starlette
     app = Starlette(
         routes=[
             Route("/", home, methods=["GET"]),
-            Mount(API, routes=api.routes()),
+            Mount(API, app=Router(api.routes(), redirect_slashes=False)),
             Route(PREFIX, page, methods=["GET"]),
             Route(f"{PREFIX}/{{path:path}}", page, methods=["GET"]),
         ],

@@ -6,10 +6,10 @@ import hashlib
 from typing import Any
 
 import msgspec
-from brakit.sql import summarize
 
 from brakit import redact
 from brakit.events import OPERATIONS
+from brakit.sql import summarize
 from brakit_server.records import KINDS, Cookie, Entry
 
 LEVELS = {
