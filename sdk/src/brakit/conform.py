@@ -109,10 +109,17 @@ def _as_it_is(value: object) -> object:
     return value
 
 
+def _neutral(field: Field) -> object:
+    """What a required field says when nothing is known."""
+    if field.enum:
+        return "OTHER" if "OTHER" in field.enum else field.enum[0]
+    return {"string": "", "integer": 0, "number": 0}.get(field.type)
+
+
 def _check_of(field: Field) -> Callable[[Any], object]:
     if field.enum:
-        allowed, last = frozenset(field.enum), "OTHER" if "OTHER" in field.enum else field.enum[0]
-        return lambda value: value if type(value) is str and value in allowed else last
+        allowed, neutral = frozenset(field.enum), _neutral(field)
+        return lambda value: value if type(value) is str and value in allowed else neutral
     part = field.type.removesuffix("[]")
     if part in _PARTS:
         if part == field.type:
@@ -127,8 +134,7 @@ _BY_TYPE: dict[str, Callable[[Any], object]] = {
 # A call site is made once for all events of a line, and its names are the same on the wire.
 _BY_TYPE["callsite"] = _as_it_is
 _PARTS = frozenset(shape.name for shape in PARTS if shape.name != "callsite")
-_EMPTY: dict[str, object] = {"string": "", "integer": 0, "number": 0}
 _CHECKS = {
-    shape.name: [(f.name, camel(f.name), _check_of(f), _EMPTY.get(f.type) if f.required else None) for f in shape]
+    shape.name: [(f.name, camel(f.name), _check_of(f), _neutral(f) if f.required else None) for f in shape]
     for shape in (*PARTS, *KINDS)
 }

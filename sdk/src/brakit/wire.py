@@ -100,7 +100,7 @@ class Wire:
         event: dict[str, object] = {
             "type": record.kind,
             "timestamp": round((record.started + offset) / 1e6, 3),
-            "id": data.get("id") or f"{self.prefix}{self.number:08x}",
+            "id": data["id"] if type(data.get("id")) is str else f"{self.prefix}{self.number:08x}",
         }
         owner = record.owner
         if owner is not None:
@@ -125,7 +125,7 @@ class Wire:
             data["params_hash"] = self.hash(params)
             if self.client.config.params:
                 data["params"] = [redact.text(plain_text(value, 256)) for value in params]
-        summary = sql.summarize(plain_text(data.get("sql") or "", MAX_TEXT))
+        summary = sql.summarize(plain_text("" if data.get("sql") is None else data["sql"], MAX_TEXT))
         data["sql"] = summary.sql
         data["shape"] = summary.shape
         data["shape_hash"] = summary.shape_hash
