@@ -1,10 +1,8 @@
 """Masks secrets in headers, cookies, URLs, bodies, structured fields and free text.
 
-Two things give a secret away: the name that it stands under (`NAMES`) and its own look (`PATTERNS`). The tables of
-docs/privacy.md are generated from both.
-
-Every function takes any string (lone surrogates and NUL included), never raises, takes time linear in the length of its input,
-and leaves its own output as it is: `f(f(x)) == f(x)`. What is not a secret stays as it was, character for character.
+What a secret is stands in `sensitive.py`. Every function takes any string (lone surrogates and NUL included), never raises,
+takes time linear in the length of its input, and leaves its own output as it is: `f(f(x)) == f(x)`. What is not a secret stays
+as it was, character for character.
 """
 
 from __future__ import annotations
@@ -12,213 +10,14 @@ from __future__ import annotations
 import re
 from binascii import Error as NotBase64
 from binascii import a2b_base64
-from functools import lru_cache
+
+from brakit.sensitive import MASK, NAMES, PATTERNS, STEMS, strength, tells_nothing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MASK = "****"
-
-
-class Secret:
-    """One kind of secret: its regular expression, what that covers, and an example that it matches.
-
-    A name's `pattern` is searched in the name's lower-case words joined by `-` (`X-Api-Key`, `apiKey` and `api_key` are all
-    `api-key`). A `weak` name is an ordinary word too: in free text it counts before `=`, or in quotes, but not before a bare `:`.
-    A look's `needles` are substrings of which one is in every text that it matches.
-    """
-
-    __slots__ = ("example", "name", "needles", "pattern", "weak", "what")
-
-    def __init__(
-        self, name: str, pattern: str, what: str, example: str, *, weak: bool = False, needles: tuple[str, ...] = ()
-    ) -> None:
-        self.name = name
-        self.pattern = pattern
-        self.what = what
-        self.example = example
-        self.weak = weak
-        self.needles = needles
-
-
-_KEY_OF = "api|app|access|account|secret|private|encryption|decryption|signing|shared|master|auth|client|consumer|storage|license"
-_KEY_OF += "|service|subscription|ssh|aes|rsa|webhook|deploy|admin|django-secret|session|write|read"
-_NOT_TOKENS = "".join(rf"(?<!{word}-)" for word in ("page", "next", "continuation", "cancel", "cancellation", "pad", "eos", "bos"))
-
-NAMES = (
-    Secret(
-        "password",
-        r"pass-?w(?:or)?ds?(?![a-z])|passwort|pwds?(?![a-z])|pass-?phrases?(?![a-z])|pass-?codes?(?![a-z])",
-        "passwords and pass phrases",
-        "db_password",
-    ),
-    Secret("pass", r"(?:(?<![a-z])|db|user|my|smtp|admin|root)pass$", "the short word for it", "DB_PASS", weak=True),
-    Secret("secret", r"secrets?(?![a-z])", "anything called a secret", "client_secret"),
-    Secret(
-        "token",
-        rf"{_NOT_TOKENS}token(?![a-z])|(?:access|refresh|auth|api|bearer|session|id|device)-?tokens(?![a-z])",
-        "tokens, but not those of pagination, nor counts of tokens",
-        "access_token",
-    ),
-    Secret("key", rf"(?:{_KEY_OF})-?keys?(?![a-z])", "keys that open something", "x-api-key"),
-    Secret("authorization", r"(?<![a-z])authorization(?![a-z])", "authorization", "Proxy-Authorization"),
-    Secret("auth", r"^(?:(?:x|http|basic|proxy|digest)-)?auth$", "the short word for it", "x-auth", weak=True),
-    Secret("credential", r"credentials?(?![a-z])|(?<![a-z])creds?(?![a-z])", "credentials", "X-Amz-Credential"),
-    Secret("cookie", r"(?<![a-z])cookies?(?:2|$)", "cookies", "cookie"),
-    Secret("session id", r"sess(?:ion)?-?(?:id|key|hash|cookie)(?![a-z])", "ids of sessions", "PHPSESSID"),
-    Secret("session", r"(?<![a-z])(?:session|sess|sid)$", "the short words for it", "connect.sid", weak=True),
-    Secret("signature", r"(?<![a-z])(?:sig$|signature(?![a-z])|hmac(?![a-z]))", "signatures", "X-Hub-Signature-256", weak=True),
-    Secret("csrf", r"(?<![a-z])[cx]srf(?![a-z])", "cross-site request forgery tokens", "X-CSRFToken"),
-    Secret(
-        "assertion",
-        r"(?<![a-z])(?:jwts?|dpop|code-?verifier|(?:client|jwt)-?assertion|saml-?(?:request|response|assertion))(?![a-z])",
-        "proofs of identity",
-        "client_assertion",
-    ),
-    Secret(
-        "one-time code",
-        r"(?<![a-z])[th]?otp(?![a-z])|(?<![a-z])(?:backup|recovery|verification|mfa|2fa|one-?time|security)-?codes?(?![a-z])",
-        "codes for one use",
-        "verification_code",
-    ),
-    Secret("seed", r"(?<![a-z])(?:mnemonic|seed-?phrase)(?![a-z])", "seed phrases of wallets", "mnemonic"),
-    Secret("card", r"(?:card|cc)-?(?:number|num|no)(?![a-z])|(?<![a-z])cv[vc]2?(?![a-z])", "payment cards", "card_number"),
-    Secret("pin", r"(?<![a-z])pin(?:-?code)?$", "personal numbers", "pin", weak=True),
-    Secret("ssn", r"(?<![a-z])ssn(?![a-z])|social-?security", "social security numbers", "ssn"),
-)
-"""Names of secrets, for headers, cookies, parameters, JSON keys, fields and `name=value` in text."""
-
-PATTERNS = (
-    Secret(
-        "user info",
-        r"(?<=://)(?!git@|\*\*\*\*@)(?:[^\s/?#\"'<>\\]*@|[^\s/:@?#\"'<>\\]{0,128}:(?!\d{1,5}[/?#])[^\s:\"'<>\\]{0,256}@)",
-        "user and password in a URL or a connection string",
-        "postgres://shop:hunter2@db.internal/shop",
-        needles=("://",),
-    ),
-    Secret(
-        "private key",
-        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----",
-        "private key blocks (PEM), also truncated ones",
-        "-----BEGIN PRIVATE KEY-----\\nMIIEvQIBADANBg\\n-----END PRIVATE KEY-----",
-        needles=("PRIVATE KEY",),
-    ),
-    Secret(
-        "JWT",
-        r"eyJ[\w-]*(?:\.[\w-]*){0,4}",
-        "JSON Web Tokens",
-        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.c2lnbmF0dXJl",
-        needles=("eyJ",),
-    ),
-    Secret(
-        "AWS key id",
-        r"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])",
-        "ids of AWS access keys",
-        "AKIAIOSFODNN7EXAMPLE",
-        needles=("AKIA", "ASIA", "ABIA", "ACCA"),
-    ),
-    Secret(
-        "payment key",
-        r"(?<![A-Za-z0-9])(?:(?:sk|pk|rk)_(?:live|test)_|whsec_)[A-Za-z0-9+/=]{8,}",
-        "Stripe keys and webhook secrets",
-        "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
-        needles=("_live_", "_test_", "whsec_"),
-    ),
-    Secret(
-        "code host token",
-        r"(?<![A-Za-z0-9])(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|gl(?:pat|dt|rt|ptt|cbt)-[\w-]{16,}|ATBB\w{20,})",
-        "GitHub, GitLab and Bitbucket tokens",
-        "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
-        needles=("gh", "gl", "ATBB"),
-    ),
-    Secret(
-        "chat token",
-        r"(?<![A-Za-z0-9])xox[a-z](?:-|\.)[\w.-]{10,}|(?<![A-Za-z0-9])xapp-[\w-]{10,}|(?<=hooks\.slack\.com/)[\w/]{8,}"
-        r"|(?<=discord\.com/api/webhooks/)[\w/-]{8,}|(?<=/bot)\d{6,12}:[\w-]{30,}",
-        "Slack, Discord and Telegram tokens and webhooks",
-        "xoxb-123456789012-abcdefGHIJKL",
-        needles=("xox", "xapp-", "hooks.slack", "discord.com/api", "/bot"),
-    ),
-    Secret(
-        "model key",
-        r"(?<![A-Za-z0-9_-])(?:sk-(?:proj|ant|svcacct|or|admin)-[\w-]{16,}|sk-[A-Za-z0-9]{20,}|hf_[A-Za-z0-9]{20,}|gsk_[A-Za-z0-9]{20,})",
-        "OpenAI, Anthropic, Hugging Face, Groq keys",
-        "sk-proj-abcDEF0123456789abcDEF",
-        needles=("sk-", "hf_", "gsk_"),
-    ),
-    Secret(
-        "cloud key",
-        r"(?<![A-Za-z0-9])(?:AIza[\w-]{30,}|ya29\.[\w-]{16,}|GOCSPX-[\w-]{16,}|dop_v1_[0-9a-f]{32,}|hv[sb]\.[\w-]{20,}|glsa_\w{20,}"
-        r"|sntry[su]_[\w=+/-]{20,}|AGE-SECRET-KEY-[A-Z0-9]{20,}|shp(?:at|ss|ca|pa)_[0-9a-fA-F]{20,}|sq0(?:atp|csp)-[\w-]{20,})",
-        "Google, DigitalOcean, Vault, Grafana, Sentry, age, Shopify, Square keys",
-        "AIzaSyA1234567890abcdefghijklmnopqrstuv",
-        needles=("AIza", "ya29.", "GOCSPX", "dop_v1", "hvs.", "hvb.", "glsa_", "sntry", "AGE-S", "shp", "sq0"),
-    ),
-    Secret(
-        "registry or mail key",
-        r"(?<![A-Za-z0-9])(?:npm_[A-Za-z0-9]{30,}|pypi-[\w-]{30,}|dckr_pat_[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,}|key-[0-9a-f]{32}"
-        r"|SK[0-9a-f]{32})(?![A-Za-z0-9])",
-        "npm, PyPI, Docker, SendGrid, Mailgun, Twilio keys",
-        "npm_abcdefghijklmnopqrstuvwxyz0123456789",
-        needles=("npm_", "pypi-", "dckr_", "SG.", "key-", "SK"),
-    ),
-    Secret(
-        "bearer",
-        r"(?<![A-Za-z])([Bb]earer|BEARER|[Bb]asic|BASIC)((?:\s|%20|\+){1,4})([A-Za-z0-9._~+/=-]{6,})",
-        "credentials behind `Bearer` and `Basic`",
-        "Bearer 3f9a8c1e77",
-        needles=("earer", "EARER", "asic", "ASIC"),
-    ),
-    Secret(
-        "card number",
-        r"(?<![\w.-])(?:[2-6]\d{12,18}|\d{4}([ -])\d{4}\1\d{4}\1\d{4}|3\d{3}([ -])\d{6}\2\d{5})(?!\w|[.-]\d)",
-        "numbers of payment cards whose check digit is right",
-        "4242 4242 4242 4242",
-    ),
-)
-"""Looks of secrets, found anywhere in a text."""
-
-_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
-_STRONG = re.compile("|".join(name.pattern for name in NAMES if not name.weak))
-_WEAK = re.compile("|".join(name.pattern for name in NAMES if name.weak))
-_ABOUT = re.compile(
-    r"-(?:length|len|size|count|counts|limit|type|types|expires|expiry|expiration|ttl|seconds|age|at|in|url|uri|endpoint|policy|min"
-    r"|max|required|enabled|usage|budget|strength|name|field|header|algorithm|alg|method|methods|version|scope|scopes|domain|path"
-    r"|secure|httponly|samesite|prefix|class|backend|form|view|validators|manager|middleware|service|provider|status)$"
-)
-"""Last words that make a name one about a secret (`password_min_length`, `token_type`)."""
-
-_WORD_STEMS = ("pass", "pwd", "secret", "token", "key", "auth", "cred", "cookie", "sess", "sid", "sig", "hmac", "srf", "jwt", "dpop")
-_WORD_STEMS += ("verifier", "assertion", "saml", "otp", "code", "mnemonic", "seed", "card", "cc", "cv", "pin", "ssn", "social")
-
-_KEEP = frozenset(
-    "none null nil undefined true false yes no on off str string bytes int bool any required missing invalid must should is are was "
-    "cannot not the a an and or for of may be wrong empty expired field this changed updated include same-origin omit "
-    "redacted filtered hidden masked scrubbed".split()
-)
-_STAND_IN = re.compile(r"%s|%\(\w{1,64}\)s|\?|\$\d{1,4}|\{\w{0,64}\}|\$\{\w{1,64}\}|<[\w -]{1,64}>|\.{3}|…|\W?\W?")
-_KEPT_START = ("<", "SecretStr(", "[REDACTED", "[Filtered", "[redacted")
-
-
-@lru_cache(maxsize=2048)
-def _strength(name: str) -> int:
-    """2 for the name of a secret, 1 for a weak one, 0 for any other."""
-    words = _WORDS.sub("-", name[-128:]).lower().strip("-")
-    if _ABOUT.search(words):
-        return 0
-    if _STRONG.search(words):
-        return 2
-    return 1 if _WEAK.search(words) else 0
-
-
-def _keep(value: str) -> bool:
-    """Whether a value under a secret's name tells nothing: masked already, a flag, a placeholder, the sentence of a validator."""
-    if value.startswith(MASK) or value.startswith(_KEPT_START):
-        return True
-    if value.strip(" .,!").lower() in _KEEP or _STAND_IN.fullmatch(value):
-        return True
-    return value.count(" ") >= 2 and value[-1] == "." and value[0].isupper() and value[:-1].replace(" ", "").isalpha()
+__all__ = ["MASK", "NAMES", "PATTERNS", "body", "cookies", "header", "object", "text", "url"]
 
 
 def _settled(value: str, once: Callable[[str], str]) -> str:
@@ -260,10 +59,10 @@ def _card(found: re.Match[str]) -> str:
 _BASE64_LINES = re.compile(r"(?:[A-Za-z0-9+/=\s]|\\[nr])*")
 
 
-def _private_keys(value: str, begin: re.Pattern[str]) -> str:
+def _private_keys(value: str) -> str:
     out: list[str] = []
     at, more = 0, True
-    while found := begin.search(value, at):
+    while found := _BEGIN_KEY.search(value, at):
         out.append(value[at : found.end()])
         at = found.end()
         end = value.find("-----END", at) if more else -1
@@ -277,39 +76,52 @@ def _private_keys(value: str, begin: re.Pattern[str]) -> str:
     return "".join(out) + value[at:] if out else value
 
 
-_HOW: dict[str, Callable[[re.Match[str]], str]] = {
-    "user info": lambda found: MASK + "@",
+_HOW: dict[str, str | Callable[[re.Match[str]], str]] = {
+    "user info": MASK + "@",
     "JWT": _jwt,
     "bearer": _bearer,
     "card number": _card,
 }
-_LOOKS = tuple(
-    (needle, re.compile(look.pattern, re.ASCII), _HOW.get(look.name, MASK))
-    for look in PATTERNS
-    if look.name != "private key"
-    for needle in look.needles
-)
+_LOOKS: dict[str, list[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]]]] = {}
+"""Looks with their needles, by a character that stands in the needle: a text without the character is done with all of them."""
+for _look in (look for look in PATTERNS if look.name != "private key"):
+    for _needle in _look.needles:
+        _sign = next((c for c in "_-./" if c in _needle), "")
+        _LOOKS.setdefault(_sign, []).append((_needle, re.compile(_look.pattern, re.ASCII), _HOW.get(_look.name, MASK)))
 _CARD = re.compile(PATTERNS[-1].pattern, re.ASCII)
-_LONG_NUMBER = re.compile(r"\d{4}[ -]?\d{4}|3\d{3}[ -]\d{6}", re.ASCII)
-_BEGIN_KEY = re.compile(PATTERNS[1].pattern)
+_LONG_NUMBER = re.compile(r"[2-6][0-9]{3}[ -]?[0-9]{4}")
+_BEGIN_KEY = re.compile(next(look.pattern for look in PATTERNS if look.name == "private key"))
 
 
 # Names with their values
 
 
-_PAIR = re.compile(
-    r"(?<![\w.\-])((?:(?:api|access|secret|private|card|session|security|one-time)[ ])?\d?[A-Za-z_][\w.\-]*)"
-    r"(\\{0,3}[\"'])?\]?[ \t]{0,8}(=>|:=|={1,3}|:)[ \t]{0,8}",
-    re.ASCII,
+_BACK = re.compile(
+    r"[ \t]{0,8}\]?([\"']\\{0,3})?([\w.\-]+(?: (?:ipa|ssecca|terces|etavirp|drac|noisses|ytiruces|emit-eno)(?!\w))?)",
+    re.ASCII | re.IGNORECASE,
 )
+"""A name read backwards from its separator; of names in two words the first ones stand there, backwards too."""
+_SEPARATOR = re.compile(r"(?:=>|:=|={1,3}|:)[ \t]{0,8}")
 _OPEN = re.compile(r"\s{0,64}[bBuUrRfF]{0,2}(\\{0,3}[\"'])")
 _STRING = {'"': re.compile(r'(?:[^"\\\n]|\\.)*'), "'": re.compile(r"(?:[^'\\\n]|\\.)*")}
 _BARE = re.compile(r"[^\s&;,\"'<>)\]}|]+")
-_LINE = re.compile(r"[^\r\n\"']*")
+_BARE_START = re.compile(r"[^\s&;,\"'<>)\]}|]{1,100}")
+_LINE = re.compile(r"[^\r\n]*")
+_COOKIES = re.compile(r"[^\r\n\"']*")
+_LISTS = ("di", "aw", "oa", "ha", "si")
+"""How the schemes begin whose credentials are a list of parameters."""
 _SCHEMES = "Basic|Bearer|Digest|Token|ApiKey|Api-Key|Key|JWT|DPoP|Negotiate|NTLM|Hawk|OAuth|Signature|SSWS|GNAP|AWS4-HMAC-SHA256"
 _SCHEME = re.compile(rf"(?:{_SCHEMES})(?:\s|%20|\+){{1,4}}(?=\S)", re.IGNORECASE)
 _COOKIE_PAIR = re.compile(r"[^\s=;,\"']{1,128}=")
-_CONTAINER_PART = re.compile(r"[bBuU]?(\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?)|([\[{(])|([\]})])|([^\s\[\]{}(),:\"']+)", re.DOTALL)
+_CONTAINER_PART = re.compile(
+    r"[bBuU]?(\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?)|([\[{(])|([\]})])|([^\s\[\]{}(),:\"']+)", re.DOTALL
+)
+_CODE = re.compile(
+    r"[A-Za-z_][\w.]*\([\w., =*]{0,120}\)|(?:self|cls|settings|config|request|user|form|data|payload|args)"
+    r"\.[A-Za-z_][\w.]*(?![^\s,;)\]}])"
+    r"|(?:[A-Za-z_]\w*\.){0,4}(?:environ|getenv|get|pop|form|headers|cookies|json|config|data|session|args|params)[\[(]"
+)
+"""A line of source that reads the value from somewhere."""
 _COLON = re.compile(r"\s*:")
 _CONTAINER = re.compile(r"[\[{]\s{0,64}[\[{\"'\d\]}]")
 
@@ -318,19 +130,35 @@ def _pairs(value: str) -> str:
     """Mask the values of `name=value`, `name: value`, `"name": value`, `name => value`."""
     out: list[str] = []
     done = at = 0
-    while found := _PAIR.search(value, at):
-        at = found.end()
-        strength = _strength(found[1])
-        if not strength or (strength == 1 and not found[2] and found[3] == ":"):
-            continue
-        at, start, mask = _value(value, at, found[1], found[2], strength)
-        if mask:
-            out.append(value[done:start] + mask)
-            done = at
+    equals, colon = value.find("="), value.find(":")
+    while equals >= 0 or colon >= 0:
+        sign = equals if colon < 0 or 0 <= equals < colon else colon
+        if value[sign - 1 : sign] == '"' and value[sign - 2 : sign - 1] != "\\":
+            # A key of JSON: most of a body's separators stand behind one, and most of those keep no secret.
+            key = value.rfind('"', max(at, sign - 80), sign - 1)
+            if key >= 0 and not strength(value[key + 1 : sign - 1]):
+                at = sign + 1
+                equals = value.find("=", at) if 0 <= equals < at else equals
+                colon = value.find(":", at) if 0 <= colon < at else colon
+                continue
+        found = _BACK.match(value[max(at, sign - 80) : sign][::-1])
+        at = sign + 1
+        weight = strength(found[2][::-1]) if found else 0
+        if found and weight and (weight == 2 or found[1] or value[sign] == "="):
+            quote = (found[1] or "")[::-1]
+            at = _SEPARATOR.match(value, sign).end()  # type: ignore[union-attr]
+            at, start, mask = _value(value, at, found[2][::-1], quote, weight)
+            if mask:
+                out.append(value[done:start] + mask)
+                done = at
+        if 0 <= equals < at:
+            equals = value.find("=", at)
+        if 0 <= colon < at:
+            colon = value.find(":", at)
     return "".join(out) + value[done:] if out else value
 
 
-def _value(value: str, at: int, name: str, quote: str | None, strength: int) -> tuple[int, int, str]:
+def _value(value: str, at: int, name: str, quote: str, weight: int) -> tuple[int, int, str]:
     """Where the value at `at` ends, where its secret part begins, and what to put in its place (empty: leave it)."""
     opened = _OPEN.match(value, at)
     if opened and (quote or "\n" not in opened[0]):
@@ -339,23 +167,26 @@ def _value(value: str, at: int, name: str, quote: str | None, strength: int) -> 
         scheme = _SCHEME.match(value, start, end)
         if scheme:
             start = scheme.end()
-        return end, start, "" if _keep(value[start:end]) else MASK
-    if strength == 2 and _CONTAINER.match(value, at):
-        return _container(value, at, quote or "")
+        return end, start, "" if tells_nothing(value[start:end]) else MASK
+    if weight == 2 and _CONTAINER.match(value, at):
+        return _container(value, at, quote)
     if value.startswith("//", at) or (name[-3:].lower() == "pwd" and value.startswith(("/", "~"), at)):
         return at, at, ""
-    if "ookie" in name:
-        if not _COOKIE_PAIR.match(value, at):
-            return at, at, ""
-        bare = _LINE.match(value, at)
-    else:
-        scheme = _SCHEME.match(value, at)
-        if scheme:
-            at = scheme.end()
-        bare = (_LINE if scheme and scheme[0][:2].lower() in ("di", "aw", "oa", "ha", "si") else _BARE).match(value, at)
-    if not bare or _keep(bare[0]):
+    if "ookie" in name and not _COOKIE_PAIR.match(value, at):
+        return at, at, ""
+    scheme = _SCHEME.match(value, at)
+    if scheme:
+        at = scheme.end()
+    head = _BARE_START.match(value, at)
+    if not head or tells_nothing(head[0]) or _CODE.match(value, at):
         return (at + len(MASK) if value.startswith(MASK, at) else at), at, ""
-    return bare.end(), at, (quote + MASK + quote if quote and quote[-1] == '"' else MASK)
+    form = _BARE
+    if "ookie" in name:
+        form = _COOKIES
+    elif scheme and scheme[0][:2].lower() in _LISTS:
+        form = _LINE
+    end = form.match(value, at).end()  # type: ignore[union-attr]
+    return end, at, quote + MASK + quote if quote[-1:] == '"' else MASK
 
 
 def _end_of_string(value: str, start: int, quote: str) -> int:
@@ -389,7 +220,7 @@ def _container(value: str, at: int, quote: str) -> tuple[int, int, str]:
             if _COLON.match(value, end):
                 continue
             inner = string[1:-1] if string and string[-1] == string[0] and len(string) > 1 else (string or "")[1:] or scalar
-            if inner and not _keep(inner):
+            if inner and not tells_nothing(inner):
                 mark = string[0] if string else quote
                 out.append(value[done:text_at] + mark + MASK + mark)
                 done = end
@@ -397,3 +228,230 @@ def _container(value: str, at: int, quote: str) -> tuple[int, int, str]:
         part = None
     end = part.end() if part else len(value)
     return end, start, "".join(out) + value[done:end] if out else ""
+
+
+_FLAG = re.compile(r"(?<!\S)--?([A-Za-z][\w-]{1,63})[ ]+(?!-)([^\s\"']+)")
+_ELEMENT = re.compile(r"<([\w:.\-]{1,80})(?:\s[^<>]{0,200})?>([^<]+)(?=</)")
+_TUPLE = re.compile(r"(\(b?[\"']([\w-]{2,64})[\"'],\s?b?([\"']))([^\"'\n]+)")
+_ENCODED = re.compile(
+    r"(?<![\w.\-])([A-Za-z0-9_][\w.\-]*)(%(?:25)?3[dD]|%22%3[aA](?:%20|\+)?%22)((?:[^\s&\"'<>%]|%(?!26|25|22))+)", re.ASCII
+)
+_PERCENT_NAME = re.compile(r"([?&#;])((?:[\w.\-\[\]]|%[0-9A-Fa-f]{2})+)=([^\s&#\"'<>]+)", re.ASCII)
+_LABELLED = re.compile(
+    r"((?:\"loc\"\s?:\s?\[[^\]\n]{0,120}?\"([^\"\n]{1,64})\"\s?\]|\bname=[\"']([^\"'\n]{1,64})[\"']|\"(?:name|key)\"\s?:\s?\"([^\"\n]{1,64})\")"
+    r"[^{}<>\n]{0,120}?(?:\"input\"|\bvalue|\"value\")\s?[=:]\s?([\"']))((?:[^\"'\\\n]|\\.)+)"
+)
+_PART = re.compile(r"((?:^|[\s;])name=\"?([^\"\r\n;]{1,64})\"?[^\r\n]*\r?\n(?:[^\r\n]{1,200}\r?\n){0,4}\r?\n)([^\r\n]+)")
+_ESCAPED_KEY = re.compile(r"(\"([^\"\s]{0,64}\\u00[^\"\s]{0,128})\"\s{0,8}:\s{0,8}\")((?:[^\"\\\n]|\\.)+)")
+
+
+def _second(found: re.Match[str]) -> str:
+    """`--name value`, `<name>value`: the value is the last group, the name the first."""
+    name, value = found[1], found[2]
+    if not strength(name) or tells_nothing(value.strip()):
+        return found[0]
+    return found[0][: -len(value)] + MASK
+
+
+def _after_name(found: re.Match[str]) -> str:
+    """The whole lead is the first group, the value the last, and the name is the one other group that matched."""
+    name = next(filter(None, found.groups()[1:-1]), "")
+    return found[0] if not strength(_decoded(name)) or tells_nothing(found[found.lastindex or 0]) else found[1] + MASK
+
+
+def _encoded_pair(found: re.Match[str]) -> str:
+    return found[1] + found[2] + MASK if strength(found[1]) and not tells_nothing(found[3]) else found[0]
+
+
+def _percent_pair(found: re.Match[str]) -> str:
+    lead, name, value = found.groups()
+    return f"{lead}{name}={MASK}" if strength(_decoded(name)) and not tells_nothing(value) else found[0]
+
+
+_ESCAPE = re.compile(r"(?:%|\\u00)([0-9A-Fa-f]{2})")
+
+
+def _decoded(value: str) -> str:
+    """Percent and JSON escapes resolved byte by byte: enough to read a name, not to show it."""
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), value)
+
+
+# The public functions
+
+
+def text(value: str) -> str:
+    """Any text (a log message, an exception's text, a traceback) without its secrets."""
+    masked = _text(value)
+    return value if masked is value else _settled(masked, _text)
+
+
+def _text(value: str) -> str:
+    given = value
+    for sign, looks in _LOOKS.items():
+        if sign in value:
+            for needle, look, mask in looks:
+                if needle in value:
+                    value = look.sub(mask, value)
+    if "PRIVATE KEY" in value:
+        value = _private_keys(value)
+    if "=" in value or ":" in value or "%" in value:
+        value = _named(value)
+    if "--" in value:
+        value = _FLAG.sub(_second, value)
+    if "</" in value:
+        value = _ELEMENT.sub(_second, value)
+    if "('" in value or "(b'" in value or '("' in value:
+        value = _TUPLE.sub(_tuple, value)
+    if _LONG_NUMBER.search(value):
+        value = _CARD.sub(_card, value)
+    return given if value == given else value
+
+
+def _tuple(found: re.Match[str]) -> str:
+    return found[1] + MASK if strength(found[2]) and not tells_nothing(found[4]) else found[0]
+
+
+def _named(value: str) -> str:
+    if len(value) > 300:
+        lower = value.lower()
+        if not any(stem in lower for stem in STEMS) and "%" not in value and "\\u00" not in value:
+            return value
+    value = _pairs(value)
+    if "%" in value:
+        value = _ENCODED.sub(_encoded_pair, value)
+        value = _PERCENT_NAME.sub(_percent_pair, value)
+    if "\\u00" in value:
+        value = _ESCAPED_KEY.sub(_after_name, value)
+    if "value" in value or '"input"' in value:
+        value = _LABELLED.sub(_after_name, value)
+    if "name=" in value and "\n" in value:
+        value = _PART.sub(_after_name, value)
+    return value
+
+
+def url(value: str) -> str:
+    """A URL, or a path with its query string: user info, secret parameters (in the fragment too) and values that look like
+    secrets masked; all else byte for byte as it was."""
+    if "=" not in value and "@" not in value:
+        return text(value)
+    return _settled(value, _url)
+
+
+_USER_INFO = re.compile(r"^//(?!\*\*\*\*@)[^\s/?#]*@")
+_DELIMITER = re.compile(r"([?&;#])")
+
+
+def _url(value: str) -> str:
+    return text(_query(_USER_INFO.sub(f"//{MASK}@", value)))
+
+
+def _query(value: str) -> str:
+    if "=" not in value:
+        return value
+    parts = _DELIMITER.split(value)
+    out = [_parameter(parts[0])]
+    asked = dropping = False
+    for delimiter, part in zip(parts[1::2], parts[2::2], strict=True):
+        if dropping and (delimiter == ";" or (delimiter == "?" and asked)):
+            continue  # still inside the value that was masked
+        asked = asked or delimiter == "?"
+        masked = _parameter(part)
+        dropping = masked != part
+        out += (delimiter, masked)
+    return "".join(out)
+
+
+def _parameter(part: str) -> str:
+    name, _, value = part.partition("=")
+    if not value:
+        return part
+    if strength(_decoded(name)):
+        return part if tells_nothing(value) else f"{name}={MASK}"
+    if "%" in value:
+        plain = _decoded(value)
+        if plain != value and (text(plain) != plain or _query(plain) != plain):
+            return f"{name}={MASK}"
+    return part
+
+
+_URLS = frozenset(("referer", "location", "origin", "content-location", "x-original-url", "x-rewrite-url", "x-forwarded-uri"))
+_HARMLESS = frozenset(("idempotency-key", "sec-websocket-key", "surrogate-key", "cache-key", "www-authenticate"))
+_OPENS = re.compile(rf"\s*({_SCHEMES})\s+\S", re.IGNORECASE)
+
+
+def header(name: str, value: str) -> str:
+    """The value of a header without its secrets: `Authorization` keeps its scheme, `Cookie` its names, `Set-Cookie` its names and
+    flags; any other whose name is a secret's becomes the mask; the rest is masked as text."""
+    lower = name.strip().lower()
+    if lower == "cookie":
+        return "; ".join(_cookie_pair(part.strip()) for part in value.split(";"))
+    if lower in ("set-cookie", "set-cookie2"):
+        return ", ".join(_set_cookie(part) for part in _SET_COOKIES.split(value))
+    if lower in _URLS:
+        return url(value)
+    if lower in _HARMLESS or lower.startswith("access-control-"):
+        return text(value)
+    if strength(lower) or lower.endswith("key"):
+        if not value.strip() or value.startswith(MASK):
+            return value
+        scheme = _OPENS.match(value) if lower.endswith("authorization") else None
+        return f"{scheme[1]} {MASK}" if scheme else MASK
+    return text(value)
+
+
+_SET_COOKIES = re.compile(r"[,\n][ \t]{0,8}(?=[^\s;,=]{1,256}=)")
+_ATTRIBUTES = frozenset(
+    ("domain", "path", "expires", "max-age", "secure", "httponly", "samesite", "priority", "partitioned", "version")
+)
+
+
+def _cookie_pair(part: str) -> str:
+    name, equals, value = part.partition("=")
+    if not equals:
+        return MASK if part else ""
+    return f"{name}={MASK}" if value else part
+
+
+def _set_cookie(value: str) -> str:
+    first, *attributes = (part.strip() for part in value.split(";"))
+    kept = [part for part in attributes if part.partition("=")[0].strip().lower() in _ATTRIBUTES]
+    return "; ".join((_cookie_pair(first), *map(text, kept)))
+
+
+def cookies(set_cookie_values: list[str]) -> list[dict[str, str | bool]]:
+    """The cookies that `Set-Cookie` values set, each as the fields of `events.COOKIE`: name and flags, never the value."""
+    found = []
+    for joined in set_cookie_values:
+        for one in _SET_COOKIES.split(joined):
+            first, *rest = (part.strip() for part in one.split(";"))
+            name, equals, _ = first.partition("=")
+            if not equals or not name:
+                continue
+            flags = {key.strip().lower(): value.strip().lower() for key, _, value in (part.partition("=") for part in rest)}
+            cookie: dict[str, str | bool] = {
+                "name": text(name.strip()),
+                "secure": "secure" in flags,
+                "http_only": "httponly" in flags,
+                "expires": "expires" in flags or "max-age" in flags,
+            }
+            if "samesite" in flags:
+                cookie["same_site"] = text(flags["samesite"])
+            found.append(cookie)
+    return found
+
+
+def body(value: str, content_type: str = "") -> str:
+    """A request's or response's body, whole or cut off: values under secret names and values that look like secrets masked.
+
+    `content_type` is the header's value. JSON stays JSON: a masked number becomes a string."""
+    if "urlencoded" in content_type.lower():
+        return _settled(value, lambda form: text(_query(form)))
+    return text(value)
+
+
+def object(fields: dict[str, str]) -> dict[str, str]:
+    """Structured fields: values under secret names masked, the others masked as text."""
+    return {
+        name: (value if not value or tells_nothing(value) else MASK) if strength(name) else text(value)
+        for name, value in fields.items()
+    }
