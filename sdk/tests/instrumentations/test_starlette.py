@@ -451,3 +451,31 @@ def test_the_framework_of_the_process(client: Client, events: Events) -> None:
     client.framework = "starlette"
     asyncio.run(get(shop(), "/orders/1"))
     assert client.framework == "fastapi"
+
+
+@pytest.mark.failures
+@pytest.mark.parametrize(
+    "place", ["begin", "note_received", "note_sent", "AsgiExchange.finish", "AsgiExchange.end", "AsgiExchange.caught"]
+)
+async def test_whatever_fails_of_ours_the_answer_is_the_same(client: Client, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    app = shop()
+
+    @app.post("/echo")
+    async def echo(request: fastapi.Request) -> Response:
+        if not await request.body():
+            raise ValueError("broken")
+        return PlainTextResponse(await request.body(), headers={"x-a": "b"})
+
+    async def both() -> list[tuple[int, Any, bytes]]:
+        answers = [await get(app, "/echo", "POST", content=content) for content in (b"x" * 20_000, b"")]
+        return [(answer.status_code, answer.headers, answer.content) for answer in answers]
+
+    expected = await both()
+
+    def fail(*args: Any) -> None:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(f"brakit.instrumentations._asgi.{place}", fail)
+    assert await both() == expected
+    assert any(name.startswith("asgi.") for name in client.failures.counts)
+    assert context.current() is None

@@ -26,6 +26,8 @@ LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 MAX_ID = 64
 MAX_TRACEPARENT = 512
 _HEX = frozenset("0123456789abcdef-")
+_MARKS = "/:@!$&'()*+,;=~-._"
+_UNQUOTED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789" + _MARKS)
 
 
 class Body:
@@ -262,8 +264,8 @@ def dashboard(client: Client, method: str, peer: object, host: str, port: object
 
 def quoted(path: str) -> str:
     """A decoded path as it stands in a URL."""
-    if path.isascii() and path.isprintable() and not any(mark in path for mark in '?#% "<>\\'):
+    if _UNQUOTED.issuperset(path):
         return path
     from urllib.parse import quote
 
-    return quote(path, safe="/:@!$&'()*+,;=~-._", errors="surrogateescape")
+    return quote(path, safe=_MARKS, errors="surrogateescape")

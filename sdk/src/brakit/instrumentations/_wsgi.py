@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_NAMES = 1000
 _names: dict[str, str] = {}
+"""The header's name for each key of an environ, empty for what is no header: a few dozen, the same for every request."""
 
 
 class WsgiExchange(Exchange):
@@ -111,18 +112,19 @@ def path_of(environ: Environ) -> str:
 
 def headers_of(environ: Environ) -> list[tuple[str, str]]:
     """The request's headers, names lower case with dashes."""
-    headers = []
-    for key, value in environ.items():
-        name = _names.get(key)
-        if name is None:
-            if not key.startswith("HTTP_") and key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-                continue
-            name = key.removeprefix("HTTP_").replace("_", "-").lower()
-            if len(_names) < MAX_NAMES:
-                _names[key] = name
-        if value:
-            headers.append((name, value))
-    return headers
+    if not _names.keys() >= environ.keys():
+        learn(environ)
+    name_of = _names.get
+    return [(name, value) for key, value in environ.items() if value and (name := name_of(key))]
+
+
+def learn(environ: Environ) -> None:
+    """Names for the keys that have not been seen before."""
+    if len(_names) > MAX_NAMES:
+        _names.clear()
+    for key in environ:
+        is_header = key.startswith("HTTP_") or key in ("CONTENT_TYPE", "CONTENT_LENGTH")
+        _names[key] = key.removeprefix("HTTP_").replace("_", "-").lower() if is_header else ""
 
 
 def starting(exchange: Exchange, start_response: Any) -> Any:
