@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { indented, oneLine, tokens } from './sql.ts';
+import { brief, indented, oneLine, tokens } from './sql.ts';
 
 const kinds = (sql: string) =>
   tokens(sql)
@@ -70,5 +70,27 @@ describe('indented', () => {
   it('gives back what it cannot read', async () => {
     const broken = "select ( from 'x";
     expect(await indented(broken, 'sqlite')).toBe(broken);
+  });
+});
+
+describe('brief', () => {
+  it.each([
+    [
+      'SELECT customers.id, customers.email, customers.name FROM customers WHERE id = ?',
+      'SELECT … FROM customers WHERE id = ?',
+    ],
+    ['SELECT count(*) AS n FROM orders', 'SELECT count(*) AS n FROM orders'],
+    ['SELECT id, (SELECT max(x) FROM b WHERE b.a = a.id) AS top FROM a', 'SELECT … FROM a'],
+    ['INSERT INTO orders (number, customer_id, placed_at) VALUES (?)', 'INSERT INTO orders (…) VALUES (?)'],
+    ['INSERT INTO t (a) VALUES (?)', 'INSERT INTO t (a) VALUES (?)'],
+    ['UPDATE products SET stock=? WHERE id = ?', 'UPDATE products SET stock=? WHERE id = ?'],
+    [
+      'WITH x AS (SELECT a, b, c, d, e, f FROM y) SELECT x.a, x.b, x.c, x.d FROM x',
+      'WITH x AS (SELECT a, b, c, d, e, f FROM y) SELECT … FROM x',
+    ],
+    ['SELECT', 'SELECT'],
+    ['', ''],
+  ])('%s', (sql, expected) => {
+    expect(brief(sql)).toBe(expected);
   });
 });

@@ -64,6 +64,33 @@ export function oneLine(sql: string): string {
     .trim();
 }
 
+/** Longest list of columns that `brief` leaves as it is. */
+const SHORT_LIST = 16;
+
+/** One line in which what it is about comes first: the columns of a SELECT and of an INSERT, when there are many, as `…`. */
+export function brief(sql: string): string {
+  const line = oneLine(sql.slice(0, 4000));
+  let depth = 0;
+  let offset = 0;
+  let list: number | undefined;
+  for (const { kind, text } of tokens(line)) {
+    const word = kind === 'keyword' ? text.toUpperCase() : text;
+    if (list !== undefined && depth === 0 && (word === 'FROM' || word === 'VALUES' || word === 'RETURNING')) {
+      const columns = line.slice(list, offset).trim();
+      if (columns.length <= SHORT_LIST) return line;
+      const shown = columns.startsWith('(') ? '(…)' : '…';
+      return `${line.slice(0, list).trimEnd()} ${shown} ${line.slice(offset)}`;
+    }
+    if (text === '(' && depth === 0 && list === undefined && /^INSERT INTO \S+ ?$/i.test(line.slice(0, offset)))
+      list = offset;
+    if (text === '(') depth += 1;
+    if (text === ')') depth -= 1;
+    offset += text.length;
+    if (list === undefined && depth === 0 && word === 'SELECT') list = offset;
+  }
+  return line;
+}
+
 const LONGEST_FORMATTED = 20_000;
 
 /** Indented. A statement that the formatter does not understand, or a very long one, comes back as it is. */

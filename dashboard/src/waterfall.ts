@@ -1,6 +1,6 @@
 // One request's events as a tree, as rows, and on a time scale.
 import type { Fetch, Query, Request, RequestDetail } from './schema.ts';
-import { oneLine } from './sql.ts';
+import { brief } from './sql.ts';
 
 export type Entry = RequestDetail['timeline'][number];
 export type Kind = Entry['type'] | 'request' | 'fold';
@@ -95,7 +95,7 @@ function entryNode(entry: Entry): Node {
 export function label(entry: Entry): string {
   switch (entry.type) {
     case 'query':
-      return entry.data.sql ? oneLine(entry.data.sql) : `${entry.data.operation} ${entry.data.table}`.trim();
+      return entry.data.sql ? brief(entry.data.sql) : `${entry.data.operation} ${entry.data.table}`.trim();
     case 'fetch':
       return `${entry.data.method} ${entry.data.url.replace(/^https?:\/\//, '')}`;
     case 'log':
