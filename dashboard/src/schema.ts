@@ -345,6 +345,7 @@ export interface StatefulIssue {
   resolvedAt?: number;
   occurrences: number;
   cleanHitsSinceLastSeen: number;
+  cleanHitsNeeded?: number;
   aiStatus?: "fixed" | "wont_fix";
   aiNotes?: string;
 }

@@ -202,6 +202,8 @@ class StatefulIssue(Answer, omit_defaults=False, kw_only=True):
     """Requests in which it was found."""
     clean_hits_since_last_seen: int
     """Requests of its endpoint since then in which it was not found."""
+    clean_hits_needed: int = 5
+    """How many of those make it resolved; more for an issue that came back."""
     ai_status: Literal["fixed", "wont_fix"] | None = None
     ai_notes: str | None = None
 

@@ -51,6 +51,17 @@ def test_a_wont_fix_stays_and_does_not_regress(make: Any) -> None:
     assert only(issues).ai_notes == "by design"
 
 
+def test_what_comes_back_needs_longer_to_be_resolved(make: Any) -> None:
+    issues = Issues()
+    for needed in (5, 20, 80, 320, 320):
+        issues.found(finding(), 0, count=True)
+        assert only(issues).clean_hits_needed == needed
+        for hit in range(needed):
+            assert only(issues).state in ("open", "regressed"), hit
+            issues.clean(make.request(), PLACE, (), (), 1)
+        assert only(issues).state == "resolved"
+
+
 def test_stale_without_traffic_only() -> None:
     issues = Issues()
     issues.found(finding(), 0, count=True)

@@ -14,6 +14,11 @@ from brakit_server.records import Request
 CLEAN_HITS = 5
 """Requests of the endpoint without it, one after the other, that make an issue resolved."""
 
+PATIENCE = 4
+MAX_CLEAN_HITS = 320
+"""An issue that comes back after it was resolved takes `PATIENCE` times as many, up to this: what fails now and then is not fixed
+by a few requests that went well."""
+
 STALE_MS = 30 * 60_000.0
 """Without traffic of its endpoint for so long, an issue is stale."""
 
@@ -82,6 +87,7 @@ class Issues:
                     last_seen_at=now,
                     occurrences=1,
                     clean_hits_since_last_seen=0,
+                    clean_hits_needed=CLEAN_HITS,
                 )
             )
             self._worded[finding.identity] = now
@@ -97,6 +103,8 @@ class Issues:
         issue.clean_hits_since_last_seen = 0
         issue.occurrences += count
         if issue.state not in _ALIVE and issue.ai_status != "wont_fix":
+            if issue.state == "resolved":
+                issue.clean_hits_needed = min(issue.clean_hits_needed * PATIENCE, MAX_CLEAN_HITS)
             issue.state = "regressed" if issue.state == "resolved" else "open"
             issue.resolved_at = None
 
@@ -111,7 +119,7 @@ class Issues:
                 continue
             issue.clean_hits_since_last_seen += 1
             self._changed.add(issue_id)
-            if issue.clean_hits_since_last_seen >= CLEAN_HITS:
+            if issue.clean_hits_since_last_seen >= issue.clean_hits_needed:
                 issue.state = "resolved"
                 issue.resolved_at = now
 
