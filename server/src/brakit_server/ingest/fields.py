@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -176,7 +177,26 @@ def _list(read: Read) -> Read:
     return read_all
 
 
+def _call_site(value: object) -> object:
+    """Call sites repeat: each is looked at once."""
+    if type(value) is not dict:
+        return None
+    file, line, function = value.get("file"), value.get("line"), value.get("function")
+    if type(file) is not str or type(line) is not int or type(function) is not str or len(file) + len(function) > CODE:
+        return None
+    return _known_site(file, line, function)
+
+
+@lru_cache(maxsize=4096)
+def _known_site(file: str, line: int, function: str) -> records.Callsite | None:
+    if not 0 <= line <= MAX_NUMBER:
+        return None
+    return records.Callsite(file=redact.text(file), line=line, function=redact.text(function))
+
+
 def _part(name: str) -> Read:
+    if name == "callsite":
+        return _call_site
     kind = _PARTS[name]
 
     def read(value: object) -> object:

@@ -8,7 +8,7 @@ import msgspec
 
 from brakit_server.answers import Run
 from brakit_server.stores import Batch, Resource, Stored
-from brakit_server.stores.sqlite.rows import OTHER, EndpointOf, encoded, kind_of, owner_key, row
+from brakit_server.stores.sqlite.rows import OTHER, EndpointOf, encoded, kind_of, owner_key, readable, row
 
 KNOWN = 50_000
 """Owners and words remembered before they are looked up anew."""
@@ -37,8 +37,7 @@ class Appender:
         kept = connection.execute("SELECT value FROM meta WHERE name = 'seq'").fetchone()
         self.seq: int = max(found, kept[0] if kept else 0)
         self.counts: dict[int, int] = dict(connection.execute("SELECT kind, count(*) FROM event GROUP BY kind"))
-        decode = msgspec.json.Decoder(Run).decode
-        self._runs = {id: decode(json) for id, json in connection.execute("SELECT id, json FROM run")}
+        self._runs = {run.run: run for run in readable(connection.execute("SELECT CAST(json AS BLOB) FROM run"), Run)}
         self.begin()
 
     def begin(self) -> None:

@@ -123,18 +123,18 @@ def points(connection: sqlite3.Connection, start: float, limit: int) -> list[Req
     rows = connection.execute(
         "SELECT event.at, event.ms, event.status, endpoint.text, service.text FROM event "
         "LEFT JOIN word AS endpoint ON endpoint.id = event.endpoint LEFT JOIN word AS service ON service.id = event.service "
-        "WHERE event.kind = ? AND event.seq >= ? AND event.at >= ? ORDER BY event.seq DESC LIMIT ?",
-        (REQUEST, seq_at(connection, start), start, limit),
+        "WHERE event.kind = 1 AND event.seq >= ? AND event.at >= ? ORDER BY event.seq DESC LIMIT ?",
+        (seq_at(connection, start), start, limit),
     )
     return [RequestPoint(at, ms or 0.0, status or 0, endpoint or "", service) for at, ms, status, endpoint, service in rows]
 
 
-def counts(connection: sqlite3.Connection, start: float) -> dict[str, int]:
-    """Events by kind, by arrival."""
+def counts(connection: sqlite3.Connection, start: float, numbers: list[int]) -> dict[str, int]:
+    """Events of the kinds `numbers`, by arrival."""
     first = seq_at(connection, start)
     result: dict[str, int] = {}
     # One range of the kind's index each: the rows are not touched.
-    for (number,) in connection.execute("SELECT DISTINCT kind FROM event").fetchall():
+    for number in numbers:
         found = connection.execute("SELECT count(*) FROM event WHERE kind = ? AND seq >= ?", (number, first)).fetchone()[0]
         if found:
             result[kind_of(number)] = found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sqlite3
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -25,6 +26,7 @@ _DECODERS: dict[int, msgspec.json.Decoder[Entry]] = {
 _OPAQUE = msgspec.json.Decoder(Opaque)
 _ENCODE = msgspec.json.Encoder().encode
 
+T = TypeVar("T")
 EndpointOf = Callable[[Request], str]
 
 
@@ -123,6 +125,16 @@ def record(number: int, json: bytes) -> Entry | None:
         return (_OPAQUE if number == OTHER else _DECODERS[number]).decode(json)
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
         return None
+
+
+def readable(rows: Iterable[tuple[bytes]], kind: type[T]) -> list[T]:
+    """Those of the JSON values that are not damaged."""
+    decode = msgspec.json.Decoder(kind).decode
+    found = []
+    for (json,) in rows:
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+            found.append(decode(json))
+    return found
 
 
 def kind_of(number: int) -> str:

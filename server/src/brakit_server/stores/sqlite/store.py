@@ -13,10 +13,10 @@ import msgspec
 
 from brakit_server.answers import ErrorGroup, QueryShape, Run, StatefulIssue
 from brakit_server.records import Entry, Error, Fetch, Log, Query, Request
-from brakit_server.stores import Batch, Page, RequestPoint, Size, Stored, Timeline, Where
+from brakit_server.stores import Batch, Page, RequestPoint, Size, Stored, StoreUnavailable, Timeline, Where
 from brakit_server.stores.sqlite import groups, lists, reader, retention, schema
 from brakit_server.stores.sqlite.appending import Appender
-from brakit_server.stores.sqlite.rows import ERROR, FETCH, LOG, QUERY, REQUEST, EndpointOf, record
+from brakit_server.stores.sqlite.rows import ERROR, FETCH, LOG, QUERY, REQUEST, EndpointOf, readable, record
 from brakit_server.stores.sqlite.writer import Writer
 
 E = TypeVar("E", bound=Entry)
@@ -49,7 +49,16 @@ class SqliteStore:
         self._max_age_days = max_age_days
         self._clock = clock
         connection = schema.open_writer(path, durability)
-        self._appender = Appender(connection, endpoint_of)
+        try:
+            self._appender = Appender(connection, endpoint_of)
+        except sqlite3.DatabaseError as error:
+            # Files too large to be checked in full at each start show their damage here.
+            connection.close()
+            if not schema.is_corruption(error):
+                raise StoreUnavailable(f"{path} cannot be read: {error}") from error
+            schema.set_aside(path, str(error))
+            connection = schema.open_writer(path, durability)
+            self._appender = Appender(connection, endpoint_of)
         self._writer = Writer(connection, path, self._appender.begin, self._appender.undo)
         self._reader = reader.Reader(path)
 
@@ -107,19 +116,15 @@ class SqliteStore:
         return await self._reader.read(lambda connection: reader.points(connection, since, limit))
 
     async def counts(self, since: float) -> dict[str, int]:
-        return await self._reader.read(lambda connection: reader.counts(connection, since))
+        return await self._reader.read(lambda connection: reader.counts(connection, since, list(self._appender.counts)))
 
     async def runs(self) -> list[Run]:
-        decode = msgspec.json.Decoder(Run).decode
-        return await self._reader.read(
-            lambda connection: [decode(json) for (json,) in connection.execute("SELECT json FROM run ORDER BY last DESC")]
-        )
+        sql = "SELECT CAST(json AS BLOB) FROM run ORDER BY last DESC"
+        return await self._reader.read(lambda connection: readable(connection.execute(sql), Run))
 
     async def issues(self) -> list[StatefulIssue]:
-        decode = msgspec.json.Decoder(StatefulIssue).decode
-        return await self._reader.read(
-            lambda connection: [decode(json) for (json,) in connection.execute("SELECT json FROM issue ORDER BY id")]
-        )
+        sql = "SELECT CAST(json AS BLOB) FROM issue ORDER BY id"
+        return await self._reader.read(lambda connection: readable(connection.execute(sql), StatefulIssue))
 
     async def save_issues(self, issues: list[StatefulIssue], removed: list[str]) -> None:
         rows = [(issue.issue_id, msgspec.json.encode(issue).decode()) for issue in issues]
