@@ -238,7 +238,7 @@ async def test_validation(client: Client, events: Events) -> None:
     def things(thing: dict[str, int]) -> None:
         return
 
-    data = await data_of(events, app, "/things", "POST", json={"a": "x"})
+    data = await data_of(events, app, "/things", "POST", content=b'{"a":"x"}', headers={"content-type": "application/json"})
     assert (data["statusCode"], data["requestBody"], data["requestSize"]) == (422, '{"a":"x"}', 9)
     assert "int_parsing" in data["responseBody"]
 
