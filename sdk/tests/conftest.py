@@ -249,11 +249,15 @@ def _handler(sink: Sink) -> type[http.server.BaseHTTPRequestHandler]:
             mode = sink.mode
             sink.posts += 1
             sink.headers.append({name.lower(): value for name, value in self.headers.items()})
+            self.tell()
             try:
                 getattr(self, f"on_{mode}", self.on_status)()
             finally:
-                with sink.changed:
-                    sink.changed.notify_all()
+                self.tell()
+
+        def tell(self) -> None:
+            with sink.changed:
+                sink.changed.notify_all()
 
         def body(self) -> bytes:
             raw = self.rfile.read(int(self.headers["content-length"]))

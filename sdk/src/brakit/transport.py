@@ -119,11 +119,12 @@ class Sender:
         """Send what is there in batches; when flushing, only what is there now. False when the server cannot be reached."""
         records = self.client.buffer.records
         goal = self.taken + len(records)
+        told = False
         while (
             self.batch is not None
             or self.ready
             or (records and not (flushing and self.taken >= goal))
-            or (flushing and self.drops)
+            or (flushing and self.drops and not told)
         ):
             if deadline and monotonic() > deadline:
                 return False
@@ -131,6 +132,7 @@ class Sender:
                 return False
             if self.batch is None:
                 self.batch = self._collect(pause=not flushing)
+                told = True
             if not self._post(self.batch, deadline):
                 return False
         return True
