@@ -11,13 +11,13 @@ import re
 from binascii import Error as NotBase64
 from binascii import a2b_base64
 
-from brakit.sensitive import MASK, NAMES, PATTERNS, STEMS, strength, tells_nothing
+from brakit.sensitive import MASK, NAMES, PATTERNS, STEMS, Secret, strength, tells_nothing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MASK", "NAMES", "PATTERNS", "body", "cookies", "header", "object", "text", "url"]
+__all__ = ["MASK", "NAMES", "PATTERNS", "Secret", "body", "cookies", "header", "object", "text", "url"]
 
 
 def _settled(value: str, once: Callable[[str], str]) -> str:
@@ -234,7 +234,8 @@ _FLAG = re.compile(r"(?<!\S)--?([A-Za-z][\w-]{1,63})[ ]+(?!-)([^\s\"']+)")
 _ELEMENT = re.compile(r"<([\w:.\-]{1,80})(?:\s[^<>]{0,200})?>([^<]+)(?=</)")
 _TUPLE = re.compile(r"(\(b?[\"']([\w-]{2,64})[\"'],\s?b?([\"']))([^\"'\n]+)")
 _ENCODED = re.compile(
-    r"(?<![\w.\-])([A-Za-z0-9_][\w.\-]*)(%(?:25)?3[dD]|%22%3[aA](?:%20|\+)?%22)((?:[^\s&\"'<>%]|%(?!26|25|22))+)", re.ASCII
+    r"(?<![\w.\-])((?:(?<=%)[0-9A-Fa-f]{2})?)(\w[\w.\-]*)(%(?:25)?3[dD]|%22%3[aA](?:%20|\+)?%22)((?:[^\s&\"'<>%]|%(?!26|25|22))+)",
+    re.ASCII,
 )
 _PERCENT_NAME = re.compile(r"([?&#;])((?:[\w.\-\[\]]|%[0-9A-Fa-f]{2})+)=([^\s&#\"'<>]+)", re.ASCII)
 _LABELLED = re.compile(
@@ -260,7 +261,8 @@ def _after_name(found: re.Match[str]) -> str:
 
 
 def _encoded_pair(found: re.Match[str]) -> str:
-    return found[1] + found[2] + MASK if strength(found[1]) and not tells_nothing(found[3]) else found[0]
+    escape, name, sign, value = found.groups()
+    return escape + name + sign + MASK if strength(name) and not tells_nothing(value) else found[0]
 
 
 def _percent_pair(found: re.Match[str]) -> str:

@@ -114,14 +114,14 @@ PATTERNS = (
         "payment key",
         r"(?<![A-Za-z0-9])(?:(?:sk|pk|rk)_(?:live|test)_|whsec_)[A-Za-z0-9+/=]{8,}",
         "Stripe keys and webhook secrets",
-        "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+        "sk_live_not0a0real1key",
         needles=("_live_", "_test_", "whsec_"),
     ),
     Secret(
         "code host token",
         r"(?<![A-Za-z0-9])(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|gl(?:pat|dt|rt|ptt|cbt)-[\w-]{16,})",
         "GitHub and GitLab tokens",
-        "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+        "ghp_notARealToken0123456789",
         needles=("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat", "glpat-", "gldt-", "glrt-", "glptt-", "glcbt-"),
     ),
     Secret(
@@ -129,7 +129,7 @@ PATTERNS = (
         r"(?<![A-Za-z0-9])xox[abeprs][.-][\w.-]{10,}|(?<![A-Za-z0-9])xapp-[\w-]{10,}|(?<=hooks\.slack\.com/)[\w/]{8,}"
         r"|(?<=discord\.com/api/webhooks/)[\w/-]{8,}|(?<=/bot)\d{6,12}:[\w-]{30,}",
         "Slack, Discord and Telegram tokens and webhooks",
-        "xoxb-123456789012-abcdefGHIJKL",
+        "xoxb-not-a-real-token",
         needles=(
             "xoxa-",
             "xoxb-",
@@ -148,7 +148,7 @@ PATTERNS = (
         "model key",
         r"(?<![A-Za-z0-9_-])(?:sk-(?:proj|ant|svcacct|or|admin)-[\w-]{16,}|sk-[A-Za-z0-9]{20,}|hf_[A-Za-z0-9]{20,}|gsk_[A-Za-z0-9]{20,})",
         "OpenAI, Anthropic, Hugging Face, Groq keys",
-        "sk-proj-abcDEF0123456789abcDEF",
+        "sk-proj-notARealKey012345",
         needles=("sk-", "hf_", "gsk_"),
     ),
     Secret(
@@ -156,7 +156,7 @@ PATTERNS = (
         r"(?<![A-Za-z0-9])(?:AIza[\w-]{30,}|ya29\.[\w-]{16,}|GOCSPX-[\w-]{16,}|dop_v1_[0-9a-f]{32,}|hv[sb]\.[\w-]{20,}|glsa_\w{20,}"
         r"|sntry[su]_[\w=+/-]{20,}|AGE-SECRET-KEY-[A-Z0-9]{20,}|shp(?:at|ss|ca|pa)_[0-9a-fA-F]{20,}|sq0(?:atp|csp)-[\w-]{20,})",
         "Google, DigitalOcean, Vault, Grafana, Sentry, age, Shopify, Square keys",
-        "AIzaSyA1234567890abcdefghijklmnopqrstuv",
+        "AIzaNotARealKey0123456789abcdefghi",
         needles=(
             "AIza",
             "ya29.",
@@ -181,7 +181,7 @@ PATTERNS = (
         r"(?<![A-Za-z0-9])(?:npm_[A-Za-z0-9]{30,}|pypi-[\w-]{30,}|dckr_pat_[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,}|key-[0-9a-f]{32})"
         r"(?![A-Za-z0-9])",
         "npm, PyPI, Docker, SendGrid, Mailgun keys",
-        "npm_abcdefghijklmnopqrstuvwxyz0123456789",
+        "npm_notARealToken01234567890123456",
         needles=("npm_", "pypi-", "dckr_", "SG.", "key-"),
     ),
     Secret(
@@ -206,7 +206,7 @@ _WEAK = re.compile("|".join(name.pattern for name in NAMES if name.weak))
 _ABOUT = re.compile(
     r"-(?:length|len|size|count|counts|limit|type|types|expires|expiry|expiration|ttl|seconds|age|at|in|url|uri|endpoint|policy|min"
     r"|max|required|enabled|usage|budget|strength|name|field|header|algorithm|alg|method|methods|version|scope|scopes|domain|path"
-    r"|secure|httponly|samesite|prefix|class|backend|form|view|validators|manager|middleware|service|provider|status)$"
+    r"|secure|httponly|samesite|prefix|class|backend|form|view|validators|manager|middleware|service|provider|status|file|dir)$"
 )
 """Last words that make a name one about a secret (`password_min_length`, `token_type`)."""
 
@@ -222,8 +222,7 @@ _KEEP = frozenset(
         *("none", "null", "nil", "undefined", "true", "false", "yes", "no", "on", "off", "str", "string", "bytes"),
         *("int", "bool", "any", "required", "missing", "invalid", "must", "should", "is", "are", "was", "cannot"),
         *("not", "the", "a", "an", "and", "or", "for", "of", "may", "be", "wrong", "empty", "expired", "field"),
-        *("this", "changed", "updated", "include", "same-origin", "omit", "redacted", "filtered", "hidden", "masked"),
-        *("scrubbed"),
+        *("this", "changed", "updated", "include", "same-origin", "omit", "redacted", "filtered", "hidden", "masked", "scrubbed"),
     )
 )
 _STAND_IN = re.compile(r"%s|%\(\w{1,64}\)s|\?|\$\d{1,4}|\{\w{0,64}\}|\$\{\w{1,64}\}|<[\w -]{1,64}>|\.{3}|…|\W?\W?")
