@@ -70,13 +70,9 @@ def instrument(patch: Patches) -> None:
     ):
         patch.hook(CursorResult, name, f"sqlalchemy:CursorResult.{name}", before, after, probes.read_failed)
     patch.hook(CursorFetchStrategy, "handle_exception", "sqlalchemy:CursorFetchStrategy.handle_exception", probes.fetch_raised)
-    patch.hook(
-        DefaultExecutionContext,
-        "fetchall_for_returning",
-        "sqlalchemy:DefaultExecutionContext.fetchall_for_returning",
-        probes.reading_batch,
-        probes.read_batch,
-    )
+    if hasattr(DefaultExecutionContext, "fetchall_for_returning"):  # from 2.0.10 on
+        place = "sqlalchemy:DefaultExecutionContext.fetchall_for_returning"
+        patch.hook(DefaultExecutionContext, "fetchall_for_returning", place, probes.reading_batch, probes.read_batch)
 
 
 class Probes:

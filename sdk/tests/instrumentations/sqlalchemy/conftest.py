@@ -1,0 +1,177 @@
+"""Databases to run statements on: real SQLite, and PostgreSQL and MariaDB where they are reachable on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import uuid
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import orm
+from sqlalchemy.ext import asyncio as sa_asyncio
+
+from brakit import context
+from brakit.record import release_all
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from brakit.client import Client
+    from brakit.context import Owner
+
+    Json = dict[str, Any]
+
+SYNC = (
+    "sqlite://",
+    "postgresql+psycopg://postgres@127.0.0.1:5432/test",
+    "postgresql+psycopg2://postgres@127.0.0.1:5432/test",
+    "mysql+pymysql://root@127.0.0.1:3306/test",
+)
+ASYNC = (
+    "sqlite+aiosqlite://",
+    "postgresql+asyncpg://postgres@127.0.0.1:5432/test",
+    "postgresql+psycopg://postgres@127.0.0.1:5432/test",
+    "mysql+aiomysql://root@127.0.0.1:3306/test",
+)
+RUN = uuid.uuid4().hex[:8]
+"""Part of the names of the tables: several runs may use one server at the same time."""
+
+
+class Model(orm.DeclarativeBase):
+    pass
+
+
+class Author(Model):
+    __tablename__ = f"author_{RUN}"
+
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    name: orm.Mapped[str] = orm.mapped_column(sa.String(100), unique=True)
+    books: orm.Mapped[list[Book]] = orm.relationship(order_by="Book.id")
+
+
+class Book(Model):
+    __tablename__ = f"book_{RUN}"
+
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    author_id: orm.Mapped[int] = orm.mapped_column(sa.ForeignKey(Author.id))
+    title: orm.Mapped[str] = orm.mapped_column(sa.String(100))
+
+
+class Tables(NamedTuple):
+    """Ten authors with three books each."""
+
+    Author: type[Author]
+    Book: type[Book]
+    table: sa.Table
+    """That of `Author`."""
+
+
+def short(url: str) -> str:
+    return url.split(":")[0]
+
+
+def reachable(url: str) -> str:
+    """`url`; skips where there is no such server."""
+    made = sa.make_url(url)
+    if made.host is not None:
+        try:
+            socket.create_connection((made.host, made.port or 0), timeout=2).close()
+        except OSError as error:
+            pytest.skip(f"no {made.get_backend_name()} on {made.host}:{made.port} ({error})")
+    return url
+
+
+def fill(connection: sa.Connection) -> None:
+    Model.metadata.create_all(connection)
+    connection.execute(sa.insert(Author), [{"id": n, "name": f"a{n}"} for n in range(1, 11)])
+    connection.execute(sa.insert(Book), [{"id": n, "author_id": n % 10 + 1, "title": f"b{n}"} for n in range(1, 31)])
+
+
+@pytest.fixture
+def db() -> Tables:
+    """The tables that `engine`, `any_engine` and `async_engine` have."""
+    return Tables(Author, Book, cast("sa.Table", Author.__table__))
+
+
+@pytest.fixture
+def in_request(client: Client) -> Callable[[], contextlib.AbstractContextManager[Owner]]:
+    """`with in_request() as owner:`, what a framework's instrumentation does around a request."""
+
+    @contextlib.contextmanager
+    def in_request() -> Iterator[Owner]:
+        owner, _, _ = context.request_owner(None, None)
+        before = context.enter(owner)
+        try:
+            yield owner
+        finally:
+            release_all(owner, client.buffer)
+            context.enter(before)
+
+    return in_request
+
+
+@pytest.fixture
+def only(events: Callable[..., list[Json]]) -> Callable[[], Json]:
+    """`only()`: the data of the one event that was recorded since the last call."""
+
+    def only() -> Json:
+        (event,) = events()
+        data: Json = event["data"]
+        return data
+
+    return only
+
+
+@pytest.fixture
+def engine(client: Client) -> Iterator[sa.Engine]:
+    """A filled SQLite database in memory; the filling is not among the events."""
+    made = sa.create_engine("sqlite://", poolclass=sa.StaticPool, connect_args={"check_same_thread": False})
+    with made.begin() as connection:
+        fill(connection)
+    client.buffer.records.clear()
+    yield made
+    made.dispose()
+
+
+@pytest.fixture(params=SYNC, ids=short)
+def any_engine(request: pytest.FixtureRequest, client: Client) -> Iterator[sa.Engine]:
+    """A filled database of each kind."""
+    made = sa.create_engine(reachable(request.param))
+    with made.begin() as connection:
+        fill(connection)
+    client.buffer.records.clear()
+    yield made
+    with made.begin() as connection:
+        Model.metadata.drop_all(connection)
+    made.dispose()
+
+
+@pytest.fixture(params=ASYNC, ids=short)
+async def async_engine(request: pytest.FixtureRequest, client: Client) -> AsyncIterator[sa_asyncio.AsyncEngine]:
+    """A filled database of each kind, asynchronous."""
+    made = sa_asyncio.create_async_engine(reachable(request.param))
+    async with made.begin() as connection:
+        await connection.run_sync(fill)
+    client.buffer.records.clear()
+    yield made
+    async with made.begin() as connection:
+        await connection.run_sync(Model.metadata.drop_all)
+    await made.dispose()
+
+
+@pytest.fixture(params=SYNC[1:3], ids=short)
+def postgres(request: pytest.FixtureRequest, client: Client) -> Iterator[sa.Engine]:
+    """PostgreSQL through both drivers, without tables."""
+    made = sa.create_engine(reachable(request.param))
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+async def asyncpg_engine(client: Client) -> AsyncIterator[sa_asyncio.AsyncEngine]:
+    """PostgreSQL through asyncpg, without tables."""
+    made = sa_asyncio.create_async_engine(reachable(ASYNC[1]))
+    yield made
+    await made.dispose()
