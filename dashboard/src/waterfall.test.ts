@@ -174,3 +174,27 @@ describe('split', () => {
     expect(split(REQUEST, timeline)).toEqual({ db: 30, fetch: 0, app: 70 });
   });
 });
+
+describe('background tasks', () => {
+  it('hold what a request does after its response is out, and only that', () => {
+    const timeline = [
+      query('before', 1001),
+      {
+        type: 'span',
+        timestamp: 1050,
+        data: {
+          id: 's',
+          timestamp: 1050,
+          parentRequestId: 'r',
+          name: 'background tasks',
+          spanId: 's1',
+          durationMs: 40,
+        },
+      } as Entry,
+      query('after', 1060),
+    ];
+    const [before, background] = tree(detail(timeline)).children;
+    expect(before?.id).toBe('before');
+    expect(background?.children.map((node) => node.id)).toEqual(['after']);
+  });
+});

@@ -63,12 +63,18 @@ function requestNode(request: Request, timeline: Entry[], fetches: Map<string, N
       fetches.set(node.entry.data.fetchId, node);
     }
   }
+  const background = nodes.find((node) => node.entry?.type === 'span' && node.label === 'background tasks');
   for (const node of nodes) {
     const served = node.entry?.type === 'query' ? node.entry.data.parentFetchId : undefined;
-    const owner = owners.get(served ?? '') ?? owners.get(node.entry?.data.parentId ?? '');
+    const owner = owners.get(served ?? '') ?? owners.get(node.entry?.data.parentId ?? '') ?? after(node, background);
     (owner && !contains(node, owner) ? owner : root).children.push(node);
   }
   return root;
+}
+
+/** What a request does after its response is out belongs to its background tasks. */
+function after(node: Node, background: Node | undefined): Node | undefined {
+  return background && node !== background && node.start >= background.start ? background : undefined;
 }
 
 // Ids come from outside: two spans may name each other as parent.

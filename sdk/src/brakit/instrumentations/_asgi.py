@@ -40,11 +40,12 @@ class AsgiExchange(Exchange):
         return {"client": peer[0] if peer else None, "scheme": scope.get("scheme"), "http_version": scope.get("http_version")}
 
 
-def around(client: Client, original: App, mechanism: str, known: Known | None = None) -> App:
+def around(client: Client, original: App, mechanism: str, known: Known | None = None, *, own_task: bool = False) -> App:
     """`original`, a method `(self, scope, receive, send)`, recording each HTTP request once.
 
     Scopes other than http go through with the very objects that came in. `known` adds what a framework knows to the exchange.
-    `mechanism` names the place in errors.
+    `mechanism` names the place in errors. `own_task` says that the caller gives each request a task of its own: what it logs of a
+    failure afterwards belongs to the request too.
     """
     failures = client.failures
 
@@ -67,6 +68,8 @@ def around(client: Client, original: App, mechanism: str, known: Known | None = 
             return await original(self, scope, receive, send)
         except BaseException as error:
             run(failures, "asgi.caught", exchange.caught, error, mechanism)
+            if own_task and outer is None:
+                exchange.before = exchange.owner
             raise
         finally:
             if outer is None:

@@ -45,6 +45,6 @@ def startup(call: Call) -> Generator[None, Any, None]:
 
 def outermost(client: Client, app: Any) -> Outermost:
     """`app` with us around it."""
-    recording = type("Outermost", (Outermost,), {"__call__": _asgi.around(client, Outermost.__call__, "uvicorn")})
+    recording = type("Outermost", (Outermost,), {"__call__": _asgi.around(client, Outermost.__call__, "uvicorn", own_task=True)})
     made: Outermost = recording(app)
     return made
