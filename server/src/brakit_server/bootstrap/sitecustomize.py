@@ -3,7 +3,7 @@ import os
 import sys
 
 
-def _activate():
+def _activate() -> None:
     if sys.version_info < (3, 10):
         sys.stderr.write("brakit: off: this program runs on Python %d.%d, 3.10 is needed\n" % sys.version_info[:2])
         return
@@ -25,13 +25,13 @@ def _activate():
         spec.loader.exec_module(module)
 
 
-def _next_sitecustomize():
+def _next_sitecustomize() -> None:
     # There may be another one, of the environment's own, which ours has hidden.
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [path for path in sys.path if os.path.abspath(path) != here]
     ours = sys.modules.pop("sitecustomize", None)
     try:
-        import sitecustomize  # noqa: F401
+        import sitecustomize  # type: ignore[import-not-found]  # noqa: F401
     except ImportError:
         if ours is not None:
             sys.modules["sitecustomize"] = ours

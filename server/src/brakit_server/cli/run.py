@@ -9,15 +9,14 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import brakit
 from cyclopts import Parameter
 
-import brakit_server
+import brakit
 from brakit_server import running
-from brakit_server.config import Config
+from brakit_server.config import Config, ConfigError
 
 START_S = 15.0
-BOOTSTRAP = Path(brakit_server.__file__).parent / "bootstrap"
+BOOTSTRAP = Path(__file__).parent.parent / "bootstrap"
 
 
 def run(
@@ -40,10 +39,12 @@ def run(
     if not command:
         sys.stderr.write("brakit run: no command given; write it behind --, e.g. brakit run -- uvicorn app:app\n")
         return 2
-    config = Config.load(dir=dir)
-    server = running.find(config.dir)
-    if server is None:
-        server = start(config)
+    try:
+        config = Config.load(dir=dir)
+        server = running.find(config.dir) or start(config)
+    except ConfigError as problem:
+        sys.stderr.write(f"brakit run: {problem}\n")
+        return 2
     if server is None:
         sys.stderr.write("brakit run: the server did not start; `brakit serve` shows why. Running the command without it.\n")
     else:

@@ -42,7 +42,13 @@ def serve(
     """
     try:
         config = Config.load(
-            host=host, port=port, dir=dir, durability=durability, max_bytes=max_bytes, max_age_days=max_age_days, until_exit=until_exit
+            host=host,
+            port=port,
+            dir=dir,
+            durability=durability,
+            max_bytes=max_bytes,
+            max_age_days=max_age_days,
+            until_exit=until_exit,
         )
         return app.serve(config)
     except (ConfigError, AlreadyRunning) as problem:
