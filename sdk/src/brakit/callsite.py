@@ -57,17 +57,21 @@ def find(frame: FrameType | None) -> tuple[CodeType, int] | None:
     (https://docs.sqlalchemy.org/en/20/_modules/sqlalchemy/util/concurrency.html).
     """
     own = _own
-    depth = 0
     greenlet = None
     while True:
-        while frame is not None and depth < MAX_DEPTH:
+        # The dearest part of a query's record: a dozen frames and more of libraries lie between its statement and the app.
+        for _ in range(MAX_DEPTH):
+            if frame is None:
+                break
             code = frame.f_code
-            known = own.get(code.co_filename)
-            if known or (known is None and is_own(code.co_filename)):
+            try:
+                known = own[code.co_filename]
+            except KeyError:
+                known = is_own(code.co_filename)
+            if known:
                 return code, frame.f_lineno
             frame = frame.f_back
-            depth += 1
-        if depth >= MAX_DEPTH:
+        else:
             return None
         if greenlet is None:
             library = sys.modules.get("greenlet")

@@ -133,26 +133,24 @@ def _as_base(base: Any, value: Any) -> object:
 def plain_params(params: object) -> tuple[object, ...]:
     """Bound parameters, in the order of a list, or by name for a dict."""
     kind = type(params)
-    if kind is tuple and len(params) <= MAX_PARAMS and _all_plain(params):  # type: ignore[arg-type]
-        return params  # type: ignore[return-value]
+    if kind is tuple and len(params) <= MAX_PARAMS:  # type: ignore[arg-type]
+        for value in params:  # type: ignore[attr-defined]
+            kind = type(value)
+            if kind is str or kind is bytes:
+                if len(value) > MAX_VALUE:
+                    break
+            elif kind is int:
+                if value.bit_length() > _MAX_BITS:
+                    break
+            elif kind not in PLAIN:
+                break
+        else:
+            # The common case: it can be held as it is.
+            return params  # type: ignore[return-value]
+        kind = tuple
     if kind is tuple or kind is list:
         return tuple([plain_value(value) for value in params[:MAX_PARAMS]])  # type: ignore[index]
     if kind is dict:
         items = list(params.items())[:MAX_PARAMS]  # type: ignore[attr-defined]
         return tuple([plain_value(value) for pair in items for value in pair])
     return (plain_value(params),)
-
-
-def _all_plain(values: tuple[object, ...]) -> bool:
-    """Whether a tuple can be held as it is, the common case."""
-    for value in values:
-        kind = type(value)
-        if kind is str or kind is bytes:
-            if len(value) > MAX_VALUE:  # type: ignore[arg-type]
-                return False
-        elif kind is int:
-            if value.bit_length() > _MAX_BITS:  # type: ignore[attr-defined]
-                return False
-        elif kind not in PLAIN:
-            return False
-    return True

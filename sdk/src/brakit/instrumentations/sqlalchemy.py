@@ -183,8 +183,12 @@ class Probes:
             self.end(result.context)
 
     def read_all(self, query: Query, result: Any, rows: Any) -> None:
-        self.read_many(query, result, rows)
-        self.end(result.context)
+        query.read_ns += clock() - query.mark
+        query.rows += len(rows)  # type: ignore[operator]
+        query.running = False
+        query.over = True
+        result.context._brakit_query = None
+        query.release(self.buffer)
 
     def read_failed(self, query: Query, result: Any, _error: BaseException) -> None:
         query.running = False
