@@ -337,3 +337,23 @@ def test_shutdown_puts_every_original_back(client: Client) -> None:
     assert all(vars(holder)[name] is original for (holder, name), original in zip(places, originals, strict=True))
     assert not hasattr(DefaultExecutionContext, "_brakit_query")
     assert not hasattr(sa.Connection, "_brakit_transaction")
+
+
+def test_importing_brakit_first_is_all_it_takes(py: Any) -> None:
+    ran = py(
+        """
+import brakit
+import sys
+
+assert "sqlalchemy" not in sys.modules
+from sqlalchemy import create_engine, text
+
+engine = create_engine("sqlite://")
+with engine.connect() as connection:
+    connection.execute(text("SELECT 1")).all()
+client = brakit.client.current()
+print([record.data["sql"] for record in client.buffer.records], client.failures.first, "sqlalchemy" in client.patches.versions)
+""",
+        BRAKIT_PORT="9",
+    )
+    assert (ran.stdout, ran.stderr) == ("['SELECT 1'] {} True\n", "")
