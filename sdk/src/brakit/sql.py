@@ -365,13 +365,13 @@ _GREETING = re.compile(
 )
 
 
-def _is_noise(tokens: list[Token], shape: str) -> bool:
+def _is_noise(tokens: list[Token], shape: str, table: str) -> bool:
     words = [token.text.upper() for token in tokens[:4]]
     if not words or words[0] == ";":
         return True
     if words[0] == "SET":
         return any(word in _SETTINGS or word.startswith("@@") for word in words[1:])
-    return words[0] in _NOISE or (words[0] == "SELECT" and len(shape) < 80 and _GREETING.match(shape) is not None)
+    return words[0] in _NOISE or (words[0] == "SELECT" and not table and _GREETING.match(shape) is not None)
 
 
 # The whole
@@ -396,7 +396,7 @@ def _summarize(sql: str) -> Summary:
     tokens, masked = read(sql)
     shape = _joined(_collapsed(tokens))
     operation, table = _judged(tokens)
-    return Summary(operation, table, shape, _hash(shape + rest), masked + tail, _is_noise(tokens, shape))
+    return Summary(operation, table, shape, _hash(shape + rest), masked + tail, _is_noise(tokens, shape, table))
 
 
 _short = lru_cache(maxsize=1_000)(_summarize)
