@@ -101,6 +101,8 @@ _BACK = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 """A name read backwards from its separator; of names in two words the first ones stand there, backwards too."""
+_SECOND = frozenset(("key", "keys", "code", "odes", "mber", "id"))
+"""Ends of words that name a secret only together with the word before them, as in `api key`."""
 _SEPARATOR = re.compile(r"(?:=>|:=|={1,3}|:)[ \t]{0,8}")
 _OPEN = re.compile(r"\s{0,64}[bBuUrRfF]{0,2}(\\{0,3}[\"'])")
 _STRING = {'"': re.compile(r'(?:[^"\\\n]|\\.)*'), "'": re.compile(r"(?:[^'\\\n]|\\.)*")}
@@ -133,29 +135,35 @@ def _pairs(value: str) -> str:
     equals, colon = value.find("="), value.find(":")
     while equals >= 0 or colon >= 0:
         sign = equals if colon < 0 or 0 <= equals < colon else colon
-        if value[sign - 1 : sign] == '"' and value[sign - 2 : sign - 1] != "\\":
-            # A key of JSON: most of a body's separators stand behind one, and most of those keep no secret.
-            key = value.rfind('"', max(at, sign - 80), sign - 1)
-            if key >= 0 and not strength(value[key + 1 : sign - 1]):
-                at = sign + 1
-                equals = value.find("=", at) if 0 <= equals < at else equals
-                colon = value.find(":", at) if 0 <= colon < at else colon
-                continue
-        found = _BACK.match(value[max(at, sign - 80) : sign][::-1])
+        before = value[max(at, sign - 80) : sign]
         at = sign + 1
-        weight = strength(found[2][::-1]) if found else 0
-        if found and weight and (weight == 2 or found[1] or value[sign] == "="):
-            quote = (found[1] or "")[::-1]
-            at = _SEPARATOR.match(value, sign).end()  # type: ignore[union-attr]
-            at, start, mask = _value(value, at, found[2][::-1], quote, weight)
-            if mask:
-                out.append(value[done:start] + mask)
-                done = at
+        if not _harmless(before):
+            found = _BACK.match(before[::-1])
+            weight = strength(found[2][::-1]) if found else 0
+            if found and weight and (weight == 2 or found[1] or value[sign] == "="):
+                quote = (found[1] or "")[::-1]
+                at = _SEPARATOR.match(value, sign).end()  # type: ignore[union-attr]
+                at, start, mask = _value(value, at, found[2][::-1], quote, weight)
+                if mask:
+                    out.append(value[done:start] + mask)
+                    done = at
         if 0 <= equals < at:
             equals = value.find("=", at)
         if 0 <= colon < at:
             colon = value.find(":", at)
     return "".join(out) + value[done:] if out else value
+
+
+def _harmless(before: str) -> bool:
+    """Whether the text before a separator ends in a plain word or a JSON key that names no secret: most do, and this is cheaper
+    than to read the name backwards."""
+    if before[-1:] == '"':
+        if before[-2:-1] == "\\":
+            return False
+        start = before.rfind('"', 0, -1)
+        return start >= 0 and not strength(before[start + 1 : -1])
+    word = before[before.rfind(" ") + 1 :]
+    return word.isidentifier() and word[-4:].lower() not in _SECOND and not strength(word)
 
 
 def _value(value: str, at: int, name: str, quote: str, weight: int) -> tuple[int, int, str]:
