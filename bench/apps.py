@@ -84,7 +84,12 @@ def main(framework: str) -> None:
         config = uvicorn.Config(fastapi_app(), access_log=False, log_level="warning", lifespan="off")
         uvicorn.Server(config).run(sockets=[listener])
     else:
+        import logging
+
         import waitress
+
+        # With 16 connections on 4 threads there is always a queue.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
         waitress.serve(flask_app(), sockets=[listener], threads=4, _quiet=True)
 

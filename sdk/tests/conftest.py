@@ -7,6 +7,7 @@ import hmac
 import http.server
 import json
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -95,6 +96,7 @@ class Py:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         self.processes.append(process)
         return process
@@ -107,8 +109,9 @@ class Py:
 
     def close(self) -> None:
         for process in self.processes:
-            if process.poll() is None:
-                process.kill()
+            # Its own session: what it has started goes with it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
 
 

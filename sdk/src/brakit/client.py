@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from _thread import allocate_lock
 from time import time_ns
 
 from brakit import guard
@@ -42,6 +43,8 @@ class Client:
         self.buffer = Buffer(config.buffer, self._wake, self.forked)
         self.sender: Any = None
         self._starting = [True]
+        # Held while we import: a child that is forked in the middle of an import waits for ever when it imports the same.
+        self.importing = allocate_lock()
         self._root: str | None = None
 
     def start(self) -> None:
@@ -69,7 +72,8 @@ class Client:
         self.attempt("transport.start", self._start_sender)
 
     def _start_sender(self) -> None:
-        from brakit.transport import Sender
+        with self.importing:
+            from brakit.transport import Sender
 
         self.sender = Sender(self)
         self.sender.start()
@@ -104,6 +108,7 @@ class Client:
         self.started = time_ns() / 1e6
         sender, self.sender = self.sender, None
         self._starting = [True]
+        self.importing = allocate_lock()
         if sender is not None:
             self.attempt("transport.abandon", sender.abandon)
 
@@ -158,7 +163,7 @@ def _activate(failures: Failures) -> Decision:
             _hooked = True
             atexit.register(_at_exit)
             if hasattr(os, "register_at_fork"):
-                os.register_at_fork(after_in_child=_after_fork)
+                os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
     return decision
 
 
@@ -183,7 +188,17 @@ def _at_exit() -> None:
             return
 
 
+def _before_fork() -> None:
+    if _client is not None:
+        _client.importing.acquire(timeout=1)
+
+
 def _after_fork() -> None:
+    if _client is not None and _client.importing.locked():
+        _client.importing.release()
+
+
+def _in_child() -> None:
     if _client is not None:
         _client.forked()
 

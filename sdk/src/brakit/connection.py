@@ -39,9 +39,11 @@ class Connection:
         if token:
             self.head += f"Authorization: Bearer {token}\r\n"
         try:
-            self.socket = socket.create_connection((address.host, address.port), timeout=_left(deadline, CONNECT_S))
+            # As bytes: for text, Python would import the encoding of international names first.
+            target = address.host.encode("ascii") if address.host.isascii() else address.host
+            self.socket = socket.create_connection((target, address.port), timeout=_left(deadline, CONNECT_S))  # type: ignore[arg-type]
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except (OSError, UnicodeError) as error:
+        except (OSError, ValueError) as error:
             raise Unreachable(str(error)) from None
 
     def close(self) -> None:

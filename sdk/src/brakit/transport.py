@@ -84,6 +84,7 @@ class Sender:
             self.connection.close()
 
     def _run(self) -> None:
+        self.client.attempt("transport.imports", self._import)
         buffer = self.client.buffer
         while not self.stopping:
             if not (buffer.records or self.ready or self.batch):
@@ -99,6 +100,15 @@ class Sender:
                 arrived = self._shipped(0.0, False)
             if not arrived:
                 self._wait_for_server()
+
+    def _import(self) -> None:
+        with self.client.importing:
+            import json  # noqa: F401
+            import socket  # noqa: F401
+
+            import brakit.connection
+            import brakit.discovery
+            import brakit.wire  # noqa: F401
 
     def _doze(self, seconds: float) -> None:
         try:
