@@ -45,6 +45,7 @@ class Client:
         self._starting = [True]
         # Held while we import: a child that is forked in the middle of an import waits for ever when it imports the same.
         self.importing = allocate_lock()
+        self.forking = False
         self._root: str | None = None
 
     def start(self) -> None:
@@ -190,11 +191,12 @@ def _at_exit() -> None:
 
 def _before_fork() -> None:
     if _client is not None:
-        _client.importing.acquire(timeout=1)
+        _client.forking = _client.importing.acquire(timeout=1)
 
 
 def _after_fork() -> None:
-    if _client is not None and _client.importing.locked():
+    if _client is not None and _client.forking:
+        _client.forking = False
         _client.importing.release()
 
 
