@@ -190,6 +190,8 @@ export interface Request {
   framework?: string;
   httpVersion?: string;
   scheme?: string;
+  messagesReceived?: number;
+  messagesSent?: number;
   cancelled?: boolean;
   parentFetchId?: string;
 }
@@ -208,6 +210,27 @@ export interface Span {
   spanId: string;
   error?: string;
   attributes?: Record<string, string>;
+  callSite?: Callsite;
+}
+
+/** One run of a background job, a scheduled task or a command, sent when it has ended. Owns what happens inside, as a request does. */
+export interface Job {
+  id: string;
+  timestamp: number;
+  parentRequestId: string | null;
+  parentId?: string;
+  traceId?: string;
+  service?: string;
+  run?: string;
+  name: string;
+  durationMs: number;
+  source?: string;
+  status?: string;
+  queue?: string;
+  attempt?: number;
+  waitMs?: number;
+  messageId?: string;
+  error?: string;
   callSite?: Callsite;
 }
 
@@ -540,6 +563,8 @@ export interface LabeledRequest {
   framework?: string;
   httpVersion?: string;
   scheme?: string;
+  messagesReceived?: number;
+  messagesSent?: number;
   cancelled?: boolean;
   parentFetchId?: string;
   category: string;

@@ -246,6 +246,8 @@ REQUEST = Shape(
     Field("framework", "string", "Framework that answered, e.g. `fastapi`."),
     Field("http_version", "string", "e.g. `1.1`."),
     Field("scheme", "string", "http or https."),
+    Field("messages_received", "integer", "WebSocket: messages from the client; the request lasts as long as the connection."),
+    Field("messages_sent", "integer", "WebSocket: messages to the client."),
     Field("cancelled", "boolean", "The client left before the response was out."),
     Field("parent_fetch_id", "string", "`fetchId` of the call in another process that made this request."),
 )
@@ -262,7 +264,24 @@ SPAN = Shape(
     Field("callsite", "callsite", "Line of the app that opened it.", record="call_site"),
 )
 
-KINDS = (QUERY, FETCH, LOG, ERROR, AUTH_CHECK, REQUEST, SPAN)
+JOB = Shape(
+    "job",
+    "Job",
+    "One run of a background job, a scheduled task or a command, sent when it has ended. Owns what happens inside, as a request does.",
+    Field("id", "string", "32 hex digits.", required=True),
+    Field("name", "string", "Name of the task or command.", required=True),
+    Field("duration", "number", "Milliseconds.", required=True, record="duration_ms"),
+    Field("source", "string", "Library that ran it, e.g. `celery`."),
+    Field("status", "string", "How it ended: `succeeded`, `failed`, `retried`, `rejected`."),
+    Field("queue", "string", "Queue that it came from."),
+    Field("attempt", "integer", "Which attempt this was, from 1."),
+    Field("wait_ms", "number", "Milliseconds between being enqueued and being started; missing when unknown."),
+    Field("message_id", "string", "Id that the library gave it."),
+    Field("error", "string", "Class name and text of the exception that ended it."),
+    Field("callsite", "callsite", "Definition of the task's function.", record="call_site"),
+)
+
+KINDS = (QUERY, FETCH, LOG, ERROR, AUTH_CHECK, REQUEST, SPAN, JOB)
 
 # What stands around the data.
 

@@ -33,7 +33,7 @@ CODE_AROUND = 4
 """Source lines shown before and after the line of a frame."""
 MAX_CODE_FRAMES = 20
 
-TOOK = {"db.query": "duration", "fetch": "duration", "span": "duration", "request": "duration_ms"}
+TOOK = {"db.query": "duration", "fetch": "duration", "span": "duration", "request": "duration_ms", "job": "duration"}
 """The field that says how long it took, in milliseconds."""
 STATIC_SUFFIXES = ("js", "css", "map", "ico", "png", "jpg", "jpeg", "gif", "svg", "webp", "woff", "woff2", "ttf", "eot")
 STATIC_PREFIXES = (
@@ -107,7 +107,7 @@ class Wire:
             if owner.request_id is not None:
                 event["requestId"] = owner.request_id
             event["traceId"] = owner.trace_id
-            if record.kind == "request":
+            if record.kind in ("request", "job"):
                 if owner.request_id != owner.id:
                     event["parentId"] = owner.request_id
             else:
@@ -169,6 +169,12 @@ class Wire:
     def _span(self, data: dict[str, Any]) -> None:
         data["name"] = redact.text(plain_text(data["name"], MAX_NAME))
         data["attributes"] = _fields(data.get("attributes"))
+        self._error_text(data)
+
+    def _job(self, data: dict[str, Any]) -> None:
+        for name in ("name", "queue", "message_id"):
+            if data.get(name) is not None:
+                data[name] = redact.text(plain_text(data[name], MAX_NAME))
         self._error_text(data)
 
     def _auth_check(self, data: dict[str, Any]) -> None:

@@ -266,6 +266,10 @@ class Request(Entry, kw_only=True):
     """e.g. `1.1`."""
     scheme: str | None = None
     """http or https."""
+    messages_received: int | None = None
+    """WebSocket: messages from the client; the request lasts as long as the connection."""
+    messages_sent: int | None = None
+    """WebSocket: messages to the client."""
     cancelled: bool | None = None
     """The client left before the response was out."""
     parent_fetch_id: str | None = None
@@ -289,6 +293,31 @@ class Span(Entry, kw_only=True):
     """Line of the app that opened it."""
 
 
+class Job(Entry, kw_only=True):
+    """One run of a background job, a scheduled task or a command, sent when it has ended. Owns what happens inside, as a request does."""
+
+    name: str
+    """Name of the task or command."""
+    duration_ms: float
+    """Milliseconds."""
+    source: str | None = None
+    """Library that ran it, e.g. `celery`."""
+    status: str | None = None
+    """How it ended: `succeeded`, `failed`, `retried`, `rejected`."""
+    queue: str | None = None
+    """Queue that it came from."""
+    attempt: int | None = None
+    """Which attempt this was, from 1."""
+    wait_ms: float | None = None
+    """Milliseconds between being enqueued and being started; missing when unknown."""
+    message_id: str | None = None
+    """Id that the library gave it."""
+    error: str | None = None
+    """Class name and text of the exception that ended it."""
+    call_site: Callsite | None = None
+    """Definition of the task's function."""
+
+
 KINDS: dict[str, type[Entry]] = {
     "db.query": Query,
     "fetch": Fetch,
@@ -297,5 +326,6 @@ KINDS: dict[str, type[Entry]] = {
     "auth.check": AuthCheck,
     "request": Request,
     "span": Span,
+    "job": Job,
 }
 """Kind on the wire → its record."""

@@ -24,6 +24,7 @@ NAMES = {
     "error": "error_event",
     "auth.check": "auth_check",
     "span": "span",
+    "job": "job",
 }
 """Kind → name of its event; None is the default message. Other kinds are not sent."""
 

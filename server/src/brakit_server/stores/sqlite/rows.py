@@ -13,7 +13,7 @@ import msgspec
 from brakit_server.records import KINDS, Callsite, Entry, Error, Fetch, Frame, Log, Query, Request, Span
 from brakit_server.stores import Opaque, Stored
 
-NUMBERS = {"request": 1, "db.query": 2, "fetch": 3, "log": 4, "error": 5, "auth.check": 6, "span": 7}
+NUMBERS = {"request": 1, "db.query": 2, "fetch": 3, "log": 4, "error": 5, "auth.check": 6, "span": 7, "job": 8}
 """Kind → what stands for it in the file. Unknown kinds are 0, and their name is the row's `name`."""
 
 OTHER = 0
