@@ -60,21 +60,22 @@ def slim(value: Any) -> Any:
     return value
 
 
-def conform(kind: str, data: dict[str, Any]) -> dict[str, object]:
-    """The fields of one kind under their names on the wire. Raises KeyError for a field that the shape does not know."""
-    result: dict[str, object] = {}
-    for name, camel_name, check, required in _CHECKS[kind]:
-        value = data.pop(name, None)
-        if value is not None:
-            value = check(value)
-        if value is None:
-            if required is None:
-                continue
-            value = required
-        result[camel_name] = value
+def conform(kind: str, data: dict[str, Any], known: dict[str, object] | None = None) -> dict[str, object]:
+    """The fields of one kind under their names on the wire; `known` are fields that have been through here before.
+
+    Raises KeyError for a field that the shape does not know.
+    """
+    result: dict[str, object] = {} if known is None else dict(known)
+    checks, required = _CHECKS[kind]
     for name, value in data.items():
         if value is not None:
-            raise KeyError(f"{kind} has no field {name}")
+            camel_name, check = checks[name]
+            value = check(value)
+            if value is not None:
+                result[camel_name] = value
+    for camel_name, neutral in required:
+        if camel_name not in result:
+            result[camel_name] = neutral
     return result
 
 
@@ -135,6 +136,9 @@ _BY_TYPE: dict[str, Callable[[Any], object]] = {
 _BY_TYPE["callsite"] = _as_it_is
 _PARTS = frozenset(shape.name for shape in PARTS if shape.name != "callsite")
 _CHECKS = {
-    shape.name: [(f.name, camel(f.name), _check_of(f), _neutral(f) if f.required else None) for f in shape]
+    shape.name: (
+        {f.name: (camel(f.name), _check_of(f)) for f in shape},
+        [(camel(f.name), _neutral(f)) for f in shape if f.required],
+    )
     for shape in (*PARTS, *KINDS)
 }

@@ -7,16 +7,17 @@ import linecache
 import os
 import zlib
 from hashlib import blake2b
-from time import time_ns
 
 from brakit import context, guard, redact, sql
 from brakit.callsite import is_own
+from brakit.clocks import clock, wall
 from brakit.conform import MAX_NAME, MAX_TEXT, MAX_URL, clean, conform, integer, plain_text, slim
-from brakit.record import MAX_BODY, TEXT_TYPES, clock
+from brakit.events import KINDS
+from brakit.record import MAX_BODY, TEXT_TYPES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import CodeType
     from typing import Any
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from brakit.record import Record
 
 MAX_HEADERS = 200
+MAX_STATEMENTS = 500
+MAX_KNOWN_HEADERS = 1000
 MAX_HEADERS_TEXT = 64 * 1024
 MAX_EVENT = 256 * 1024
 """Bytes of one event; a larger one is cut to what a person would read of it."""
@@ -53,16 +56,21 @@ class Wire:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.key = os.urandom(16)
+        self.key = context.new_request_id().encode()
         self.prefix = context.new_span_id()
         self.number = 0
         self.root = ""
         self.sites: dict[tuple[CodeType, int], dict[str, object]] = {}
-        self.offset = time_ns() - clock()
+        self.statements: dict[tuple[object, ...], dict[str, object]] = {}
+        self.headers: dict[tuple[str, str], str] = {}
+        self.methods: dict[str, Callable[[dict[str, Any]], dict[str, object] | None]] = {
+            kind.name: getattr(self, "_" + kind.name.replace(".", "_")) for kind in KINDS
+        }
+        self.offset = wall() - clock()
 
     def encode(self, records: Iterable[Record]) -> tuple[list[bytes], int]:
         """JSON of each event, in UTF-8, and how many records could not be turned into one."""
-        offset = time_ns() - clock()
+        offset = wall() - clock()
         if abs(offset - self.offset) > RESYNC_NS:
             self.offset = offset
         encoded: list[bytes] = []
@@ -90,9 +98,8 @@ class Wire:
             data["callsite"] = self.site(record.site)
         elif type(data.get("callsite")) is tuple:
             data["callsite"] = self.place(data["callsite"])  # type: ignore[arg-type]
-        shape = getattr(self, "_" + record.kind.replace(".", "_"), None)
-        if shape is not None:
-            shape(data)
+        method = self.methods.get(record.kind)
+        known = method(data) if method is not None else None
         took = TOOK.get(record.kind)
         if took is not None:
             data.setdefault(took, round(max(record.ended - record.started, 0) / 1e6, 3))
@@ -114,24 +121,41 @@ class Wire:
                 event["parentId"] = owner.id
                 if owner.root is not None and owner.root is not owner:
                     event["ownerId"] = owner.root.id
-        event["data"] = conform(record.kind, data)
+        event["data"] = conform(record.kind, data, known)
         return event
 
-    # One method a kind: from what the instrumentation wrote down to the fields of the shape.
+    # One method a kind: from what the instrumentation wrote down to the fields of the shape. What is the same for many records of a
+    # kind is returned, under the names of the wire.
 
-    def _db_query(self, data: dict[str, Any]) -> None:
+    def _db_query(self, data: dict[str, Any]) -> dict[str, object]:
         params = data.pop("params", None)
         if params is not None:
             data["params_hash"] = self.hash(params)
             if self.client.config.params:
                 data["params"] = [redact.text(plain_text(value, 256)) for value in params]
-        summary = sql.summarize(plain_text("" if data.get("sql") is None else data["sql"], MAX_TEXT))
-        data["sql"] = summary.sql
-        data["shape"] = summary.shape
-        data["shape_hash"] = summary.shape_hash
-        data["operation"] = summary.operation
-        data["table"] = summary.table
-        self._error_text(data)
+        if data.get("error") is not None:
+            self._error_text(data)
+        statement = (_hashable(data.pop("sql", None)), _hashable(data.pop("source", None)), _hashable(data.pop("system", None)))
+        known = self.statements.get(statement)
+        if known is None:
+            if len(self.statements) >= MAX_STATEMENTS:
+                self.statements.clear()
+            known = self.statements[statement] = self.statement(*statement)
+        return known
+
+    def statement(self, text: object, source: object, system: object) -> dict[str, object]:
+        """What all executions of a statement have in common."""
+        summary = sql.summarize(plain_text("" if text is None else text, MAX_TEXT))
+        fields = {
+            "sql": summary.sql,
+            "shape": summary.shape,
+            "shape_hash": summary.shape_hash,
+            "operation": summary.operation,
+            "table": summary.table,
+            "source": source,
+            "system": system,
+        }
+        return conform("db.query", {**fields, "duration": 0.0})
 
     def _fetch(self, data: dict[str, Any]) -> None:
         data["url"] = redact.url(plain_text(data["url"], MAX_URL))
@@ -191,9 +215,9 @@ class Wire:
         ):
             if body is not None:
                 data[field] = _body(body, _first(headers, "content-type"), _first(headers, "content-encoding"))
-        data["headers"] = {name: redact.header(name, ", ".join(values)) for name, values in request.items()}
+        data["headers"] = {name: self.header(name, ", ".join(values)) for name, values in request.items()}
         data["response_headers"] = {
-            name: ", ".join(redact.header(name, value) for value in values) for name, values in response.items()
+            name: ", ".join(self.header(name, value) for value in values) for name, values in response.items()
         }
         data["path"] = redact.url(plain_text(data["path"], MAX_URL))
         data["url"] = redact.url(plain_text(data["url"], MAX_URL))
@@ -203,6 +227,17 @@ class Wire:
         path = data["path"]
         data["is_static"] = path.rpartition(".")[2].lower() in STATIC_SUFFIXES or path.startswith(STATIC_PREFIXES)
         data["is_health_check"] = path.lower() in HEALTH_PATHS
+
+    def header(self, name: str, value: str) -> str:
+        """A header's value, masked. Most are the same in request after request."""
+        masked = self.headers.get((name, value))
+        if masked is None:
+            masked = redact.header(name, value)
+            if len(value) < 256:
+                if len(self.headers) >= MAX_KNOWN_HEADERS:
+                    self.headers.clear()
+                self.headers[name, value] = masked
+        return masked
 
     def _error_text(self, data: dict[str, Any]) -> None:
         if data.get("error") is not None:
@@ -280,6 +315,10 @@ class Wire:
         name, message = plain_text(error["name"], MAX_NAME), plain_text(error["message"], MAX_TEXT)
         lines.append(f"{name}: {message}" if message else name)
         return lines
+
+
+def _hashable(value: object) -> str | None:
+    return value if type(value) is str or value is None else plain_text(value, MAX_TEXT)
 
 
 def _function(code: CodeType) -> str:
