@@ -7,6 +7,8 @@ const AT_MOST_EVERY_MS = 1500;
 export class Answer<T> {
   value = $state.raw<T>();
   failed = $state<string>();
+  /** The server answered that there is no such thing. */
+  missing = $state(false);
   loading = $state(true);
 
   #fetcher: (signal: AbortSignal) => Promise<T>;
@@ -36,6 +38,7 @@ export class Answer<T> {
       if (signal.aborted) return;
       if (!(error instanceof ApiError)) throw error;
       this.failed = error.message;
+      this.missing = error.status === 404;
     }
     this.loading = false;
   }

@@ -5,6 +5,13 @@ import { keep, stored } from './theme.svelte.ts';
 
 export const EDITORS = ['vscode', 'cursor', 'zed', 'pycharm', 'none'] as const;
 export type Editor = (typeof EDITORS)[number];
+export const EDITOR_NAMES: Record<Editor, string> = {
+  vscode: 'VS Code',
+  cursor: 'Cursor',
+  zed: 'Zed',
+  pycharm: 'PyCharm',
+  none: 'None',
+};
 
 class Preference {
   editor = $state<Editor>(stored('brakit.editor', EDITORS, 'vscode'));

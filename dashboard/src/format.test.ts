@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { ago, bytes, count, duration, percent, plural } from './format.ts';
+import { ago, bytes, count, duration, percent, plural, since } from './format.ts';
 
 it.each([
   [undefined, '–'],
@@ -25,5 +25,6 @@ it('writes sizes, counts, shares and ages', () => {
     '2 h',
     'now',
   ]);
+  expect([since(0, 1000), since(0, 12_000)]).toEqual(['now', '12 s ago']);
   expect([plural(1, 'query', 'queries'), plural(2, 'query', 'queries')]).toEqual(['1 query', '2 queries']);
 });

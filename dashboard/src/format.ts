@@ -49,6 +49,12 @@ export function ago(time: number, now: number): string {
   return `${Math.floor(seconds / 86_400)} d`;
 }
 
+/** The same as a phrase: `now`, `12 s ago`. */
+export function since(time: number, now: number): string {
+  const age = ago(time, now);
+  return age === 'now' ? age : `${age} ago`;
+}
+
 /** Time of day, local, with milliseconds: `14:03:07.512`. */
 export function clock(time: number): string {
   const date = new Date(time);

@@ -1,11 +1,14 @@
 // Where we are: the path below /__brakit and the query string. All state that a link should carry lives here.
 import { ROOT } from './api.ts';
 
+/** A path below the root and its parameters. */
+export type Place = [path: string, params: Record<string, string>];
 export type Changes = Record<string, string | undefined>;
 
 class Router {
   path = $state(below(location.pathname));
   params = $state.raw(new URLSearchParams(location.search));
+  #lists = new Map<string, Place>();
 
   constructor() {
     addEventListener('popstate', () => this.#read());
@@ -32,7 +35,13 @@ class Router {
     return this.params.get(name) ?? '';
   }
 
+  /** Where a list was left, with its filter; its plain address when it was not open yet. */
+  list(path: string): Place {
+    return this.#lists.get(path) ?? [path, {}];
+  }
+
   #read(): void {
+    this.#lists.set(this.path, [this.path, Object.fromEntries(this.params)]);
     this.path = below(location.pathname);
     this.params = new URLSearchParams(location.search);
   }

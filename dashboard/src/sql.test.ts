@@ -88,6 +88,11 @@ describe('brief', () => {
       'WITH x AS (SELECT a, b, c, d, e, f FROM y) SELECT x.a, x.b, x.c, x.d FROM x',
       'WITH x AS (SELECT a, b, c, d, e, f FROM y) SELECT … FROM x',
     ],
+    [
+      'SELECT orders.id, orders.number FROM orders WHERE orders.customer_id = ? ORDER BY orders.id',
+      'SELECT … FROM orders WHERE customer_id = ? ORDER BY id',
+    ],
+    ['SELECT a.id FROM a JOIN b ON a.id = b.a', 'SELECT a.id FROM a JOIN b ON a.id = b.a'],
     ['SELECT', 'SELECT'],
     ['', ''],
   ])('%s', (sql, expected) => {

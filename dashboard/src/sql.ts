@@ -67,8 +67,21 @@ export function oneLine(sql: string): string {
 /** Longest list of columns that `brief` leaves as it is. */
 const SHORT_LIST = 16;
 
-/** One line in which what it is about comes first: the columns of a SELECT and of an INSERT, when there are many, as `…`. */
+/**
+ * One line in which what it is about comes first: the columns of a SELECT and of an INSERT, when there are many, as `…`, and
+ * columns without their table where there is only one.
+ */
 export function brief(sql: string): string {
+  return unqualified(shortened(sql));
+}
+
+function unqualified(line: string): string {
+  const table = /\b(?:FROM|UPDATE) (\w+)\b/i.exec(line)?.[1];
+  const named = new Set([...line.matchAll(/\b(\w+)\.(?=\w)/g)].map(([, name]) => name));
+  return table && named.size === 1 && named.has(table) ? line.replaceAll(`${table}.`, '') : line;
+}
+
+function shortened(sql: string): string {
   const line = oneLine(sql.slice(0, 4000));
   let depth = 0;
   let offset = 0;
