@@ -137,9 +137,9 @@ def test_two_batches_share_one_clock(client: Client, monkeypatch: pytest.MonkeyP
     record = Record("auth.check", {"provider": "x"})
     real = time.time_ns
     first = json.loads(wire.encode([record])[0][0])["timestamp"]
-    monkeypatch.setattr(brakit.wire, "time_ns", lambda: real() + 20_000_000)
+    monkeypatch.setattr(brakit.wire, "wall", lambda: real() + 20_000_000)
     assert json.loads(wire.encode([record])[0][0])["timestamp"] == first
-    monkeypatch.setattr(brakit.wire, "time_ns", lambda: real() - 3_600_000_000_000)
+    monkeypatch.setattr(brakit.wire, "wall", lambda: real() - 3_600_000_000_000)
     assert json.loads(wire.encode([record])[0][0])["timestamp"] == pytest.approx(first - 3_600_000, abs=1000)
 
 

@@ -6,11 +6,11 @@ import atexit
 import os
 import sys
 from _thread import allocate_lock
-from time import time_ns
 
 from brakit import guard
 from brakit.activation import Decision, decide
 from brakit.buffer import Buffer
+from brakit.clocks import wall
 from brakit.config import Config
 from brakit.guard import Failures
 from brakit.patch import Patches
@@ -38,7 +38,7 @@ class Client:
         self.failures = Failures()
         self.folder = _working_folder()
         self.framework = ""
-        self.started = time_ns() / 1e6
+        self.started = wall() / 1e6
         self.patches = Patches(self)
         self.buffer = Buffer(config.buffer, self._wake, self.forked)
         self.sender: Any = None
@@ -106,7 +106,7 @@ class Client:
     def forked(self) -> None:
         """In a child process: what is buffered and under way is the parent's to send; thread and locks do not exist here."""
         self.buffer.reset()
-        self.started = time_ns() / 1e6
+        self.started = wall() / 1e6
         sender, self.sender = self.sender, None
         self._starting = [True]
         self.importing = allocate_lock()

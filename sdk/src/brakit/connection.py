@@ -6,7 +6,8 @@ No proxy setting, no redirect, no netrc and no instrumentation of ours can get i
 from __future__ import annotations
 
 import socket
-from time import monotonic
+
+from brakit.clocks import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

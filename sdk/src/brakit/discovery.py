@@ -12,6 +12,8 @@ import json
 import os
 import stat
 
+from brakit import context
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from brakit.config import Config
@@ -108,7 +110,7 @@ def is_ours(connection: Connection, deadline: float) -> bool:
     if address.explicit:
         return True
     if address.nonce is not None:
-        challenge = os.urandom(16).hex()
+        challenge = context.new_request_id()
         status, answer = connection.request("GET", f"/__brakit/api/hello?challenge={challenge}", b"", deadline)
         return status == 200 and address.proves(challenge, answer)
     status, answer = connection.request("GET", "/__brakit/api/requests?limit=1", b"", deadline)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from time import perf_counter_ns
 
 from brakit import context
+from brakit.clocks import clock as clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,10 +14,6 @@ if TYPE_CHECKING:
 
     from brakit.buffer import Buffer
     from brakit.context import Owner
-
-# Our own reference: tests that replace the `time` module's clocks must not change our durations.
-clock = perf_counter_ns
-"""Monotonic nanoseconds."""
 
 PLAIN = frozenset((str, int, float, bool, bytes, type(None)))
 """Types whose values may be held and turned into text later: nothing of the app's own code runs for them."""

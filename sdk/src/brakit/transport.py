@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections import deque
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from time import monotonic, sleep
 
+from brakit import context
 from brakit.buffer import FLUSH_AT
+from brakit.clocks import monotonic, sleep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,7 +151,6 @@ class Sender:
     def _collect(self, pause: bool) -> Batch:
         """The next batch, encoded in slices with a pause between, so that the app's threads get the interpreter."""
         import json
-        import os
 
         from brakit.conform import tidy
         from brakit.wire import Wire
@@ -185,7 +185,7 @@ class Sender:
             "_brakit": True,
             "version": 1,
             "sdk": _user_agent(),
-            "batchId": os.urandom(16).hex(),
+            "batchId": context.new_request_id(),
             "resource": tidy(self.client.resource()),
             **({"dropped": dropped} if dropped else {}),
         }
