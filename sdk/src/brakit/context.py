@@ -57,6 +57,12 @@ _current: ContextVar[Owner | None] = ContextVar("brakit_owner", default=None)
 current = _current.get
 """The owner of what happens now, None outside of any."""
 
+covered: ContextVar[str | None] = ContextVar("brakit_covered", default=None)
+"""Kind of event that an outer library is writing down at this moment (`fetch`, `db.query`, `log`): libraries below it leave theirs out.
+
+Set for the time of the outer call, then set to what it was before; never `reset(token)`, as below.
+"""
+
 
 def enter(owner: Owner | None) -> Owner | None:
     """Make `owner` the current one; returns the one before.
