@@ -381,6 +381,8 @@ def test_ranges(specifier: str, version: str, expected: bool) -> None:
 
 def test_a_version_stands_in_the_module_or_beside_it(write: Any) -> None:
     write("lib_beside/__init__.py", "")
+    write("lib_beside_login-9.9.dist-info/METADATA", "")
+    write("lib-1.0.dist-info/METADATA", "")
     write("lib_beside-4.5.6.dist-info/METADATA", "")
     write("lib_egg.py", "")
     write("lib_egg-7.8-py3.11.egg-info/PKG-INFO", "")

@@ -227,11 +227,13 @@ def version_of(module: ModuleType) -> str:
     folder = os.path.dirname(file)
     if os.path.basename(file).startswith("__init__."):
         folder = os.path.dirname(folder)
-    prefix = module.__name__.lower().replace("_", "-") + "-"
+    name = module.__name__.lower().replace("-", "_")
     for entry in os.listdir(folder):
         stem, _, suffix = entry.rpartition(".")
-        if suffix in ("dist-info", "egg-info") and stem.lower().replace("_", "-").startswith(prefix):
-            return str(stem[len(prefix) :].partition("-")[0])
+        # A dash in the name of a distribution is written as an underscore here: `Flask_Login-0.6.3.dist-info`.
+        distribution, _, version_part = stem.partition("-")
+        if suffix in ("dist-info", "egg-info") and distribution.lower() == name:
+            return version_part.partition("-")[0]
     return ""
 
 
