@@ -57,6 +57,9 @@ _current: ContextVar[Owner | None] = ContextVar("brakit_owner", default=None)
 current = _current.get
 """The owner of what happens now, None outside of any."""
 
+covered: ContextVar[bool] = ContextVar("brakit_covered", default=False)
+"""True while the record of an ORM or a toolkit stands for what the driver below it does: the driver's own probes are silent then."""
+
 covered: ContextVar[str | None] = ContextVar("brakit_covered", default=None)
 """Kind of event that an outer library is writing down at this moment (`fetch`, `db.query`, `log`): libraries below it leave theirs out.
 
