@@ -94,6 +94,28 @@ async def test_lists_are_newest_first_in_pages(store: Store, make: Any, batch: A
     assert [log.message for log in (await store.logs(Where(limit=2, offset=1))).entries] == ["m9", "m8"]
 
 
+@pytest.mark.parametrize("where", [{"search": "/FIND/1"}, {"status": "201"}, {"search": "/find/1", "status": "2xx"}])
+async def test_pages_while_more_arrives(store: Store, make: Any, batch: Any, where: dict[str, Any]) -> None:
+    """Every request begins at the same time: the cursor still neither skips nor repeats one."""
+
+    def request(id: str, number: int) -> Any:
+        return make.request(id, url=f"/find/{number % 3}", timestamp=NOW, status_code=200 + number % 3)
+
+    await store.append(batch(*(request(f"r{number}", number) for number in range(15))))
+    page = await store.requests(Where(limit=2, **where))
+    found = [request.id for request in page.entries]
+    total = page.total
+    while page.next is not None:
+        await store.append(batch(request(f"new{total}", 1)))
+        total += 1
+        page = await store.requests(Where(limit=2, before=page.next, **where))
+        assert page.total == total
+        found += [request.id for request in page.entries]
+    assert found == ["r13", "r10", "r7", "r4", "r1"]
+    # The eighth stored is r7.
+    assert [one.id for one in (await store.requests(Where(limit=2, offset=1, before="8", **where))).entries] == ["r1"]
+
+
 @pytest.mark.parametrize(
     ("where", "found"),
     [

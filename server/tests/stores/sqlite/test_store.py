@@ -13,16 +13,40 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from brakit_server.stores import StoreRefused, StoreUnavailable, Where
-from brakit_server.stores.sqlite import SqliteStore
+from brakit_server.stores.sqlite import SqliteStore, lists, reader, schema
+from brakit_server.stores.sqlite.rows import REQUEST
 
 NOW = 1_790_000_000_000.0
 
 
 def explained(connection: sqlite3.Connection, sql: str) -> list[Any]:
     return connection.execute("EXPLAIN QUERY PLAN " + sql).fetchall()
+
+
+async def steps(store: SqliteStore, do: Any, *arguments: Any) -> int:
+    """How many instructions of SQLite's machine a function of a connection takes, in thousands rounded down."""
+    thousands = 0
+
+    def count() -> int:
+        nonlocal thousands
+        thousands += 1
+        return 0
+
+    def counted(connection: sqlite3.Connection) -> None:
+        connection.set_progress_handler(count, 1_000)
+        do(connection, *arguments)
+        connection.set_progress_handler(None, 0)
+
+    await store._reader.read(counted)
+    return thousands * 1_000
+
+
+def listed(connection: sqlite3.Connection, where: Where) -> None:
+    lists.page(connection, lists.conditions(connection, REQUEST, where), where, 0)
 
 
 def files(folder: Path) -> list[Path]:
@@ -211,6 +235,23 @@ async def test_a_kill_in_the_middle_of_a_migration_is_survived(tmp_path: Path, m
     assert not any(".corrupt-" in file.name for file in files(tmp_path))
 
 
+async def test_a_file_of_the_first_version_is_brought_forward(tmp_path: Path, make: Any, batch: Any) -> None:
+    path = tmp_path / "b.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    for statement in (*schema.MIGRATIONS[0], "INSERT INTO meta (name, value) VALUES ('version', 1)", "PRAGMA user_version = 1"):
+        connection.execute(statement)
+    connection.execute("INSERT INTO word (text) VALUES ('GET')")
+    connection.execute("INSERT INTO event (seq, kind, received, at, name, status) VALUES (7, 1, 1, 1.0, 1, 404)")
+    json = msgspec.json.encode(make.request("r1", status_code=404)[1]).decode()
+    connection.execute("INSERT INTO body (seq, json) VALUES (7, ?)", (json,))
+    connection.close()
+    store = SqliteStore(path)
+    assert [request.id for request in (await store.requests(Where(status="4xx", method="GET"))).entries] == ["r1"]
+    assert (await store.append(batch(make.log(None))))[0].seq == 8
+    await store.close()
+    assert files(tmp_path) == [path]
+
+
 async def test_lists_stay_quick_when_there_is_much(tmp_path: Path, make: Any, batch: Any) -> None:
     store = SqliteStore(tmp_path / "b.db")
     for part in range(10):
@@ -226,6 +267,9 @@ async def test_lists_stay_quick_when_there_is_much(tmp_path: Path, make: Any, ba
         plan = await store._reader.read(functools.partial(explained, sql=sql))
         assert index in str(plan), (sql, plan)
         assert "SCAN" not in str(plan)
+    for where in (Where(since=NOW + 55_000), Where(limit=50), Where(status="4xx"), Where(method="PUT"), Where(service="other")):
+        assert await steps(store, listed, where) < 100_000, where
+    assert await steps(store, reader.points, NOW + 55_000, 100) < 100_000
     begun = time.perf_counter()
     for _ in range(20):
         await store.logs(Where(limit=50))

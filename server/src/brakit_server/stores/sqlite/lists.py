@@ -30,11 +30,19 @@ class Conditions:
     """The WHERE of a list, with its parameters. Every fragment is a constant of this file."""
 
     def __init__(self, kind: int) -> None:
-        self.fragments = ["event.kind = ?"]
-        self.parameters: list[object] = [kind]
-        self.tables = "event"
+        # As a constant: SQLite uses an index over one kind only where it sees that kind.
+        self.fragments = ["event.kind = " + str(int(kind))]
+        self.parameters: list[object] = []
+        self.event = "event"
+        """The table, with the index to use where SQLite would choose a worse one."""
+        self.search = False
+        """Whether the records have to be read."""
         self.all = True
         """Whether nothing but the kind is asked for."""
+
+    @property
+    def tables(self) -> str:
+        return self.event + (" JOIN body USING (seq)" if self.search else "")
 
     def add(self, fragment: str, *parameters: object) -> None:
         self.fragments.append(fragment)
@@ -48,15 +56,17 @@ class Conditions:
 def conditions(connection: sqlite3.Connection, kind: int, where: Where) -> Conditions:
     """What must hold for an event to be in the list; the page's own bounds are not among it."""
     found = Conditions(kind)
+    if where.request_id is not None or where.endpoint is not None:
+        # The plus keeps SQLite from walking the whole kind instead of the few events of the owner or endpoint.
+        found.fragments[0] = "+" + found.fragments[0]
+    elif kind == REQUEST:
+        found.event = "event INDEXED BY event_request"
     if where.request_id is not None:
-        # The plus keeps SQLite from walking the whole kind instead of the few events of the owner.
-        found.fragments[0] = "+event.kind = ?"
         owner = owner_id(connection, where.request_id)
         found.add("event.owner = ?", NO_SUCH if owner is None else owner)
     if where.endpoint is not None:
         endpoint = word(connection, where.endpoint)
         if kind == REQUEST:
-            found.fragments[0] = "+event.kind = ?"
             found.add("event.endpoint = ?", endpoint)
         else:
             found.add("event.owner IN (SELECT owner FROM event WHERE endpoint = ?)", endpoint)
@@ -90,7 +100,7 @@ def status_range(status: str) -> tuple[int, int]:
 
 def _search(found: Conditions, kind: int, text: str) -> None:
     paths = _TEXTS[kind]
-    found.tables = "event JOIN body USING (seq)"
+    found.search = True
     if text.isascii():
         # The whole record first: reading it as JSON costs far more, and few records get that far.
         raw = msgspec.json.encode(text).decode()[1:-1]
@@ -113,26 +123,27 @@ def folded_in(value: object, text: str) -> bool:
     return isinstance(value, str) and text.casefold() in value.casefold()
 
 
-def count(connection: sqlite3.Connection, found: Conditions) -> int:
-    """All that match."""
-    return int(
-        connection.execute("SELECT count(*) FROM " + found.tables + " WHERE " + found.sql(), found.parameters).fetchone()[0]
-    )
-
-
-def page(connection: sqlite3.Connection, found: Conditions, where: Where) -> list[tuple[int, bytes]]:
-    """`seq` and record of one page, newest first."""
-    sql, parameters = found.sql(), list(found.parameters)
-    if where.before is not None and where.before.isascii() and where.before.isdigit() and len(where.before) < 19:
-        sql += " AND event.seq < ?"
-        parameters.append(int(where.before))
-    parameters += [max(0, where.limit), max(0, where.offset)]
-    return connection.execute(
-        "SELECT event.seq, CAST(body.json AS BLOB) FROM event JOIN body USING (seq) WHERE "
-        + sql
-        + " ORDER BY event.seq DESC LIMIT ? OFFSET ?",
-        parameters,
-    ).fetchall()
+def page(connection: sqlite3.Connection, found: Conditions, where: Where, stored: int) -> tuple[int, list[tuple[int, bytes]]]:
+    """How many match, and `seq` and record of one page of them, newest first. `stored`: how many there are of the kind."""
+    limit, offset = max(0, where.limit), max(0, where.offset)
+    before = where.before or ""
+    end = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
+    order = " ORDER BY event.seq DESC"
+    if found.search:
+        # Every record has to be read to count them: the page is cut from what was found meanwhile.
+        rows = connection.execute("SELECT event.seq FROM " + found.tables + " WHERE " + found.sql() + order, found.parameters)
+        numbers = [number for (number,) in rows]
+        wanted = [number for number in numbers if end is None or number < end][offset : offset + limit]
+        one = "SELECT seq, CAST(json AS BLOB) FROM body WHERE seq = ?"
+        return len(numbers), [row for number in wanted for row in connection.execute(one, (number,))]
+    sql, parameters = found.sql(), found.parameters
+    total = stored
+    if not found.all:
+        total = int(connection.execute("SELECT count(*) FROM " + found.tables + " WHERE " + sql, parameters).fetchone()[0])
+    if end is not None:
+        sql, parameters = sql + " AND event.seq < ?", [*parameters, end]
+    read = "SELECT event.seq, CAST(body.json AS BLOB) FROM " + found.event + " JOIN body USING (seq) WHERE "
+    return total, connection.execute(read + sql + order + " LIMIT ? OFFSET ?", [*parameters, limit, offset]).fetchall()
 
 
 def word(connection: sqlite3.Connection, text: str) -> int:
@@ -144,7 +155,7 @@ def word(connection: sqlite3.Connection, text: str) -> int:
 def seq_at(connection: sqlite3.Connection, since: float) -> int:
     """A `seq` below which nothing that started at `since` (epoch milliseconds) or later was received, give or take the clocks."""
     wanted = since / 1000 - SKEW_SECONDS
-    low, high = connection.execute("SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM event").fetchone()
+    low, high = bounds(connection)
     while low < high:
         middle = (low + high) // 2
         # Arrival grows with seq, so halving finds the place without an index over it.
@@ -153,3 +164,10 @@ def seq_at(connection: sqlite3.Connection, since: float) -> int:
         else:
             high = middle
     return int(low)
+
+
+def bounds(connection: sqlite3.Connection) -> tuple[int, int]:
+    """The lowest and the highest `seq` in the file; both 0 where it is empty."""
+    # One at a time each is a look at one end of the table; together they would be a walk through all of it.
+    low, high = connection.execute("SELECT (SELECT min(seq) FROM event), (SELECT max(seq) FROM event)").fetchone()
+    return low or 0, high or 0

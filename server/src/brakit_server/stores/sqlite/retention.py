@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 import time
 
+from brakit_server.stores.sqlite.lists import bounds
+
 STEP = 2_000
 """Events deleted in one transaction: a few milliseconds, so that appends in between do not wait."""
 
@@ -34,8 +36,8 @@ def expire_step(connection: sqlite3.Connection, max_bytes: int, max_age_days: fl
         give_back(connection)
     cutoff: int | None
     if (used := bytes_used(connection)) > max_bytes:
-        kept = connection.execute("SELECT coalesce(max(seq) - min(seq) + 1, 0) FROM event").fetchone()[0]
-        enough = min(STEP, max(LEAST, int(kept * (used - max_bytes) / used)))
+        low, high = bounds(connection)
+        enough = min(STEP, max(LEAST, int((high - low + 1) * (used - max_bytes) / used)))
         cutoff = connection.execute("SELECT max(seq) FROM (SELECT seq FROM event ORDER BY seq LIMIT ?)", (enough,)).fetchone()[0]
     else:
         # Age is by arrival: a sender's clock must not decide what is kept.

@@ -50,6 +50,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE run (id TEXT PRIMARY KEY, last REAL NOT NULL, json TEXT NOT NULL) WITHOUT ROWID",
         "CREATE TABLE issue (id TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID",
     ),
+    (
+        # With the method, filters of requests are answered from the index alone.
+        "DROP INDEX event_request",
+        "CREATE INDEX event_request ON event (seq, at, ms, status, endpoint, service, name) WHERE kind = 1",
+    ),
 )
 """Each brings the file one version forward."""
 

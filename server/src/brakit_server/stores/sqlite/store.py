@@ -83,8 +83,7 @@ class SqliteStore:
     async def _page(self, kind: type[E], number: int, where: Where) -> Page[E]:
         def do(connection: sqlite3.Connection) -> Page[E]:
             found = lists.conditions(connection, number, where)
-            rows = lists.page(connection, found, where)
-            total = self._appender.counts.get(number, 0) if found.all else lists.count(connection, found)
+            total, rows = lists.page(connection, found, where, self._appender.counts.get(number, 0))
             entries = [entry for _, json in rows if isinstance(entry := record(number, json), kind)]
             more = str(rows[-1][0]) if rows and len(rows) == where.limit else None
             return Page(total=total, entries=entries, next=more)
