@@ -233,7 +233,7 @@ def version_of(module: ModuleType) -> str:
         # A dash in the name of a distribution is written as an underscore here: `Flask_Login-0.6.3.dist-info`.
         distribution, _, version_part = stem.partition("-")
         if suffix in ("dist-info", "egg-info") and distribution.lower() == name:
-            return version_part.partition("-")[0]
+            return str(version_part.partition("-")[0])
     return ""
 
 
