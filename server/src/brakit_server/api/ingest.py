@@ -60,7 +60,8 @@ async def post(request: Request) -> Response:
         del body
         await pipeline_of(request).accept(outcome)
     except Refused as refused:
-        return json_of({"error": refused.reason}, refused.status)
+        nothing: dict[str, object] = {"accepted": 0, "rejected": []} if refused.status == 400 else {}
+        return json_of({"error": refused.reason, **nothing}, refused.status)
     except (TimeoutError, ClientDisconnect):
         return json_of({"error": "The body did not arrive"}, 408)
     finally:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import secrets
 from typing import Any
 
 import msgspec
@@ -46,6 +48,12 @@ LENIENT: dict[str, dict[str, Any]] = {
     "request": {"method": "GET", "url": "", "status_code": 200},
 }
 """What stands in for a field that is missing, in kinds and payloads whose fields nobody is obliged to send."""
+
+
+_KEY = secrets.token_bytes(16)
+"""Of hashes over values that were masked: who reads the file cannot try values out."""
+
+_PLACEHOLDER = re.compile(r"\$\w|%\(\w+\)s|%s|(?<![:\w]):[A-Za-z_]|(?<![@\w])@\w")
 
 
 class Envelope(msgspec.Struct):
@@ -95,10 +103,16 @@ def _query(values: dict[str, Any]) -> None:
     values["operation"] = operation if operation in OPERATIONS else "OTHER"
     values.setdefault("normalized_op", values["operation"])
     values["driver"] = values.get("source") or "sdk"
+    if values.get("row_count", 0) < 0:
+        # What drivers say when they cannot tell.
+        del values["row_count"]
     sql = values.get("sql")
     if sql:
         summary = summarize(sql)
         values["sql"] = summary.sql
+        if summary.sql != sql and "params_hash" not in values and not ("?" in sql or _PLACEHOLDER.search(summary.sql)):
+            # All values stood in the text, which is now without them: whether they differ must not be lost.
+            values["params_hash"] = hashlib.blake2b(sql.encode("utf-8", "replace"), digest_size=8, key=_KEY).hexdigest()
         if not values.get("shape_hash"):
             values["shape"], values["shape_hash"] = summary.shape, summary.shape_hash
         elif "shape" not in values:
@@ -109,11 +123,16 @@ def _query(values: dict[str, Any]) -> None:
         values["shape_hash"] = hashlib.blake2b(shape.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
+def _fetch(values: dict[str, Any]) -> None:
+    values["method"] = values["method"].upper()
+
+
 def _log(values: dict[str, Any]) -> None:
     values["level"] = LEVELS.get(values["level"], "log")
 
 
 def _request(values: dict[str, Any]) -> None:
+    values["method"] = values["method"].upper()
     path = values["url"].partition("?")[0]
     values["path"] = path
     values.setdefault("duration_ms", 0.0)
@@ -141,4 +160,4 @@ def _cookie(flags: dict[str, str | bool]) -> Cookie:
     )
 
 
-_FINISH = {"db.query": _query, "log": _log, "request": _request}
+_FINISH = {"db.query": _query, "fetch": _fetch, "log": _log, "request": _request}

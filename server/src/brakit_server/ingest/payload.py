@@ -19,7 +19,7 @@ MAX_EVENTS = 100_000
 MAX_VERSION = 1
 MAX_DEPTH = 32
 MAX_OPAQUE = 65_536
-"""Bytes of an event of an unknown kind."""
+"""Bytes that are kept of the data of an event of an unknown kind."""
 
 MAX_NAMED = 100
 """Rejected events that the answer names one by one."""
@@ -29,7 +29,7 @@ LEGACY = {"query": "db.query", "fetch": "fetch", "log": "log", "error": "error"}
 """Kinds of the Node runtime's batch → ours."""
 
 OLD_SDK = "brakit-python/0.1."
-"""Its requests carry the time of their end."""
+"""The published SDK. What it times carries the time of its end, in the data; around them stands the time of sending."""
 
 _EPOCH = (1e11, 1e14)
 """What lies between is milliseconds since 1970; below it, a clock of the process."""
@@ -136,21 +136,29 @@ class _Reader:
 
     def _entry(self, kind: str, values: dict[str, Any], event: dict[str, Any]) -> Entry:
         request_id, parent = _id(event.get("requestId")), _id(event.get("parentId"))
-        timestamp = number(event.get("timestamp"))
-        if timestamp is None or not 0 < timestamp < _EPOCH[1]:
-            timestamp = self.received_at
+        timestamp = self._start(kind, values, event)
         if kind == "request":
             id = _id(values.get("id")) or _id(event.get("id")) or _fresh_id()
-            owner = parent or (request_id if request_id != id else None)
+            # Nothing caused itself.
+            owner = next((cause for cause in (parent, request_id) if cause not in (None, id)), None)
             inside = None
-            if self.old:
-                timestamp -= values.get("duration_ms", 0.0)
         else:
             id = _id(event.get("id")) or _fresh_id()
             owner = _id(event.get("ownerId")) or parent or request_id
             inside = parent if parent != owner else None
         envelope = Envelope(id, timestamp, owner, inside, _id(event.get("traceId")), self.resource.service, self.resource.run)
         return entry(kind, values, envelope)
+
+    def _start(self, kind: str, values: dict[str, Any], event: dict[str, Any]) -> float:
+        timestamp = number(event.get("timestamp"))
+        took: float = values.get("duration_ms", 0.0)
+        if self.old and not self.legacy:
+            ended = number(event["data"].get("timestamp"))
+            if ended is not None and _EPOCH[0] < ended < _EPOCH[1]:
+                return ended - took
+        if timestamp is None or not 0 < timestamp < _EPOCH[1]:
+            return self.received_at
+        return timestamp - took if self.old and kind == "request" and took < timestamp else timestamp
 
     def _legacy(self, name: str, event: dict[str, Any]) -> tuple[str, Entry] | None:
         kind = LEGACY.get(name)
@@ -171,11 +179,12 @@ class _Reader:
         data = event.get("data")
         if kind == "sdk.hello" and type(data) is dict and type(data.get("framework")) is str:
             self.resource.framework = self.resource.framework or data["framework"][:ID]
+        # What is not known cannot be wrong: data that is too much is left out, and the event is there.
         if not _shallow(data):
-            raise Rejected(".data", f"is nested more than {MAX_DEPTH} levels deep")
+            data = {"omitted": f"nested more than {MAX_DEPTH} levels deep"}
         text = msgspec.json.encode(data)
         if len(text) > MAX_OPAQUE:
-            raise Rejected(".data", f"is larger than {MAX_OPAQUE} bytes, for an event of a kind that is not known")
+            text = msgspec.json.encode({"omitted": f"larger than {MAX_OPAQUE} bytes"})
         text = redact.body(text.decode(), "application/json").encode()
         request_id, parent = _id(event.get("requestId")), _id(event.get("parentId"))
         timestamp = number(event.get("timestamp"))
