@@ -10,6 +10,7 @@ import type {
   QueryShape,
   Request,
   RequestDetail,
+  RequestFlow,
   StatefulIssue,
   Status,
 } from '../src/schema.ts';
@@ -69,6 +70,8 @@ export class World {
         return { issues: this.issues };
       case 'status':
         return this.#status();
+      case 'flows':
+        return { total: 0, flows: flows(this.all.requests) };
       case 'overview':
         return this.#overview(Number(params.get('minutes') ?? 15));
       default:
@@ -251,6 +254,30 @@ function groups(errors: ErrorRecord[], requests: Request[]): ErrorGroup[] {
       frame: last.frames?.at(-1),
       last,
       lastRequestId: last.parentRequestId ?? undefined,
+    };
+  });
+}
+
+function flows(requests: Request[]): RequestFlow[] {
+  const outer = requests.filter((request) => request.parentRequestId === null).slice(0, 200);
+  return Array.from({ length: Math.ceil(outer.length / 4) }, (_, index) => {
+    const rows = outer.slice(index * 4, index * 4 + 4).reverse();
+    const first = rows[0] as Request;
+    return {
+      id: first.id,
+      label: endpointOf(first),
+      requests: rows.map((row, at) => ({
+        ...row,
+        category: 'api-call',
+        label: endpointOf(row),
+        isDuplicate: at === 3,
+      })),
+      startTime: first.timestamp,
+      totalDurationMs: (rows.at(-1)?.timestamp ?? 0) + (rows.at(-1)?.durationMs ?? 0) - first.timestamp,
+      hasErrors: rows.some((row) => row.statusCode >= 400),
+      warnings: rows.filter((row) => row.statusCode >= 500).map((row) => `${endpointOf(row)} — server error`),
+      sourcePage: '/',
+      redundancyPct: index % 3 === 0 ? 25 : 0,
     };
   });
 }
