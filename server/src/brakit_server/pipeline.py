@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 
 from brakit_server.analysis.endpoint import key_of
@@ -12,6 +13,8 @@ from brakit_server.ingest import Outcome
 from brakit_server.stores import Store, StoreUnavailable
 from brakit_server.stores.sqlite import SqliteStore
 from brakit_server.stream import Stream
+
+log = logging.getLogger(__name__)
 
 EXPIRE_SECONDS = 5.0
 
@@ -40,14 +43,20 @@ class Pipeline:
         """Store what is good, judge it, show it; return when it is durable. Raises `StoreUnavailable`."""
         self.rejected += outcome.rejected_count
         stored = await self.store.append(outcome.batch)
-        self.engine.observe(stored)
         self.stream.publish(stored)
+        try:
+            self.engine.observe(stored)
+        except Exception:  # it is committed and has to be answered as such, whatever analysis makes of it
+            log.exception("events could not be handed over to the analysis")
 
     async def clear(self) -> None:
         """Forget all events, issues and figures, and say so. Raises `StoreUnavailable`."""
-        await self.store.clear()
-        await self.engine.clear()
-        self.stream.cleared()
+        try:
+            await self.store.clear()
+        finally:
+            # Events may be gone though the file could not be made small: what is known of them goes too.
+            await self.engine.clear()
+            self.stream.cleared()
 
     async def start(self) -> None:
         await self.stream.start()

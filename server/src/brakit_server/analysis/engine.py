@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Literal
 
 from brakit_server.analysis.backlog import EVENTS_PER_REQUEST, Backlog, Held
@@ -25,6 +26,8 @@ from brakit_server.answers import Category, EndpointMetrics, LiveEndpointData, S
 from brakit_server.records import Entry, Error, Request
 from brakit_server.stores import Store, Stored, StoreUnavailable, Where
 from brakit_server.stores import Timeline as StoredTimeline
+
+log = logging.getLogger(__name__)
 
 JUDGE_AFTER_S = 0.3
 """Wait after the request event: most of its other events are there by then."""
@@ -112,7 +115,8 @@ class Engine:
             for request in part:
                 known = timelines.get(request.id)
                 entries = [stored.entry for stored in known.entries] if known else []
-                self._rebuild(request, Timeline(request, entries), ended, counted)
+                with _failing_alone(request.id):
+                    self._rebuild(request, Timeline(request, entries), ended, counted)
         self._running = True
         self._plan(self._sweeping())
         self._changed()
@@ -197,7 +201,8 @@ class Engine:
             if self._running and len(self._reread) == 1 and not self._reading.locked():
                 self._plan(self._read_again())
         else:
-            self._pass(held)
+            with _failing_alone(held.id):
+                self._pass(held)
 
     async def _read_again(self) -> None:
         """Complete from the store those requests whose events are not all here, and judge them."""
@@ -214,7 +219,8 @@ class Engine:
                 if cleared == self._cleared:
                     del self._reread[: len(part)]
                     for held in part:
-                        self._complete(held, timelines.get(held.id))
+                        with _failing_alone(held.id):
+                            self._complete(held, timelines.get(held.id))
 
     def _complete(self, held: Held, known: StoredTimeline | None) -> None:
         held.reread = False
@@ -318,8 +324,9 @@ class Engine:
             errors: list[Entry] = [entry for entry in held.entries if isinstance(entry, Error)]
             if len(errors) > held.errors:
                 held.errors = len(errors)
-                timeline = Timeline(None, errors)
-                self._count(held, timeline, self._judge.timeline(timeline), set())
+                with _failing_alone(held.id):
+                    timeline = Timeline(None, errors)
+                    self._count(held, timeline, self._judge.timeline(timeline), set())
         self._issues.sweep(self._clock(), self._last_traffic)
         self._changed()
 
@@ -331,3 +338,12 @@ class Engine:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+@contextlib.contextmanager
+def _failing_alone(id: str) -> Iterator[None]:
+    """What cannot be judged for a mistake of ours is not judged; all that comes after it is."""
+    try:
+        yield
+    except Exception:
+        log.exception("%s could not be judged", id)

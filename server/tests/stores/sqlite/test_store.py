@@ -277,3 +277,20 @@ async def test_lists_stay_quick_when_there_is_much(tmp_path: Path, make: Any, ba
     # 40 reads; a scan of the 50 000 events takes about ten milliseconds each.
     assert time.perf_counter() - begun < 0.4
     await store.close()
+
+
+async def test_work_that_fails_in_a_way_nobody_thought_of_costs_itself(tmp_path: Path, make: Any, batch: Any) -> None:
+    def endpoint(request: Any) -> str:
+        if request.id == "bad":
+            raise KeyError(request.id)
+        return "GET /"
+
+    store = SqliteStore(tmp_path / "b.db", endpoint_of=endpoint)
+    sent = [batch(make.log(None), make.request(id)) for id in ("r1", "bad", "r2")]
+    answers = await asyncio.gather(*(store.append(one) for one in sent), return_exceptions=True)
+    assert [isinstance(answer, StoreUnavailable) for answer in answers] == [False, True, False]
+    assert ((await store.requests(Where())).total, (await store.logs(Where())).total) == (2, 2)
+    assert [each.seq for each in await store.since(0, 9)] == [1, 2, 3, 4]
+    await store.close()
+    with pytest.raises(StoreUnavailable):
+        await store.append(batch(make.log(None)))

@@ -55,6 +55,8 @@ class Writer:
         self._undo = undo
         self._queue: SimpleQueue[Work[Any] | None] = SimpleQueue()
         self._closed = False
+        self._closing = threading.Lock()
+        """Between it and the thread's end: what is submitted is done, or refused."""
         self._thread = threading.Thread(target=self._run, name="brakit-writer", daemon=True)
         self._thread.start()
 
@@ -64,18 +66,19 @@ class Writer:
         Results of works that share a transaction come back in the order in which they were submitted. Raises `StoreUnavailable`
         where SQLite could not do it; nothing of it is then in the file.
         """
-        if self._closed:
-            raise StoreUnavailable("the store is closed")
         work = Work(do, alone, asyncio.get_running_loop())
-        self._queue.put(work)
+        with self._closing:
+            if self._closed:
+                raise StoreUnavailable("the store is closed")
+            self._queue.put(work)
         return await work.future
 
     def close(self) -> None:
         """Finish what was submitted and close the connection."""
-        if self._closed:
-            return
-        self._closed = True
-        self._queue.put(None)
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:
@@ -83,7 +86,8 @@ class Writer:
             self._work()
         finally:
             # Whatever ended the thread: nobody may wait for it for ever.
-            self._closed = True
+            with self._closing:
+                self._closed = True
             while not self._queue.empty():
                 if (work := self._queue.get()) is not None:
                     work.error = StoreUnavailable("the store is closed")
@@ -141,7 +145,7 @@ class Writer:
             for work in group:
                 work.result = work.do(connection)
             connection.execute("COMMIT")
-        except (sqlite3.Error, ValueError, OverflowError) as error:
+        except Exception as error:  # whatever a piece of work does, the thread lives on for the others
             return self._failed(error)
         return None
 
@@ -150,7 +154,7 @@ class Writer:
         try:
             work.result = work.do(self._connection)
             work.error = None
-        except (sqlite3.Error, ValueError, OverflowError) as error:
+        except Exception as error:
             work.error = self._failed(error)
 
     def _failed(self, error: Exception) -> Exception:
