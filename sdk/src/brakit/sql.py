@@ -16,6 +16,10 @@ LIMIT = 65_536
 """Characters of a statement that are read; the rest goes into the hash only."""
 
 
+NO_SQL = frozenset(("redis", "mongodb", "elasticsearch"))
+"""Systems whose statements are no SQL: who writes one down says himself what it does, and leaves its values out."""
+
+
 class Summary:
     """What is known of a statement.
 
@@ -379,7 +383,8 @@ def _is_noise(tokens: list[Token], shape: str, table: str) -> bool:
 _CUT = re.compile(r"\n/\* (\d{1,12}) more characters: ([0-9a-f]{16}) \*/\Z")
 
 
-def _hash(text: str) -> str:
+def hash_of(text: str) -> str:
+    """16 hex digits over a shape."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
@@ -390,13 +395,13 @@ def _summarize(sql: str) -> Summary:
         if cut and len(sql) <= 4 * LIMIT:
             sql, tail, rest = sql[: cut.start()], cut[0], cut[2]
         else:
-            rest = _hash(sql[LIMIT:])
+            rest = hash_of(sql[LIMIT:])
             tail = f"\n/* {len(sql) - LIMIT} more characters: {rest} */"
             sql = sql[:LIMIT]
     tokens, masked = read(sql)
     shape = _joined(_collapsed(tokens))
     operation, table = _judged(tokens)
-    return Summary(operation, table, shape, _hash(shape + rest), masked + tail, _is_noise(tokens, shape, table))
+    return Summary(operation, table, shape, hash_of(shape + rest), masked + tail, _is_noise(tokens, shape, table))
 
 
 _short = lru_cache(maxsize=1_000)(_summarize)

@@ -128,13 +128,21 @@ class Wire:
     # kind is returned, under the names of the wire.
 
     def _db_query(self, data: dict[str, Any]) -> dict[str, object]:
+        system = data.get("system")
+        no_sql = type(system) is str and system in sql.NO_SQL
         params = data.pop("params", None)
         if params is not None:
             data["params_hash"] = self.hash(params)
-            if self.client.config.params:
+            if self.client.config.params and not no_sql:
                 data["params"] = [redact.text(plain_text(value, 256)) for value in params]
         if data.get("error") is not None:
             self._error_text(data)
+        if no_sql:
+            # The instrumentation has summed it up itself, and shows no values.
+            data["sql"] = redact.text(plain_text(data.get("sql"), MAX_TEXT))
+            data["shape"] = redact.text(plain_text(data.get("shape"), MAX_TEXT))
+            data["shape_hash"] = sql.hash_of(data["shape"])
+            return {}
         statement = (_hashable(data.pop("sql", None)), _hashable(data.pop("source", None)), _hashable(data.pop("system", None)))
         known = self.statements.get(statement)
         if known is None:

@@ -152,6 +152,13 @@ def test_sql_is_masked_and_shaped_where_the_sender_did_not() -> None:
     assert (kept.shape, kept.shape_hash) == ("s", "0123456789abcdef")
 
 
+def test_what_is_no_sql_stays_as_its_sender_wrote_it() -> None:
+    data: dict[str, Any] = {"operation": "SELECT", "table": "user", "duration": 1, "sql": "GET user:42", "system": "redis"}
+    kept = only({"type": "db.query", "data": {**data, "shape": "GET ?", "shapeHash": "0123456789abcdef"}})
+    assert (kept.sql, kept.shape, kept.table) == ("GET user:42", "GET ?", "user")
+    assert only({"type": "db.query", "data": data}).sql == "GET user:?"
+
+
 @pytest.mark.parametrize(
     ("sent", "stored"),
     [

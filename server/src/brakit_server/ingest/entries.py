@@ -11,7 +11,7 @@ import msgspec
 
 from brakit import redact
 from brakit.events import OPERATIONS
-from brakit.sql import summarize
+from brakit.sql import NO_SQL, summarize
 from brakit_server.records import KINDS, Cookie, Entry
 
 LEVELS = {
@@ -107,7 +107,10 @@ def _query(values: dict[str, Any]) -> None:
         # What drivers say when they cannot tell.
         del values["row_count"]
     sql = values.get("sql")
-    if sql:
+    if sql and values.get("system") in NO_SQL and values.get("shape_hash"):
+        values["sql"] = redact.text(sql)
+        values.setdefault("shape", values["sql"])
+    elif sql:
         summary = summarize(sql)
         values["sql"] = summary.sql
         if summary.sql != sql and "params_hash" not in values and not ("?" in sql or _PLACEHOLDER.search(summary.sql)):

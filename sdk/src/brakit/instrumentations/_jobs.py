@@ -1,0 +1,192 @@
+"""What the instrumentations of queues have in common: one run of a job, what is put into a queue, and the silence of the machinery."""
+
+from __future__ import annotations
+
+import sys
+from contextvars import ContextVar
+
+from brakit import callsite, context, errors
+from brakit.clocks import clock, wall
+from brakit.record import Record, plain_value, release_all
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from types import CodeType, ModuleType
+    from typing import Any
+
+    from brakit.client import Client
+    from brakit.guard import Call
+    from brakit.patch import Patches
+
+ENQUEUED = "x-brakit-enqueued"
+"""Epoch milliseconds at which a job was enqueued, among the ids that travel with it."""
+MAX_ID = 512
+
+_quiet: ContextVar[bool] = ContextVar("brakit_quiet", default=False)
+is_quiet = _quiet.get
+"""Whether what happens now is a queue's own machinery (polling, acknowledging, keeping results), which is not recorded."""
+
+_FUNCTION = type(lambda: None)
+
+
+def hush(quiet: bool) -> bool:
+    """Set whether what happens now is machinery; returns what was set before."""
+    before = _quiet.get()
+    _quiet.set(quiet)
+    return before
+
+
+def machinery(_: Call) -> Generator[None, Any, None]:
+    """A probe: what happens inside this call is the queue's own business."""
+    before = hush(True)
+    try:
+        yield
+    finally:
+        hush(before)
+
+
+class Run:
+    """One run of a job: the current owner from its making to `end`.
+
+    `ids` is what `Enqueue.ids` made where the job was enqueued. Without any, the job belongs to whoever runs it right here, if anybody.
+    """
+
+    __slots__ = ("before", "client", "ended", "error", "owner", "quiet", "record", "source")
+
+    def __init__(
+        self,
+        client: Client,
+        source: str,
+        name: object,
+        ids: object = None,
+        *,
+        function: object = None,
+        queue: object = None,
+        attempt: int | None = None,
+        message_id: object = None,
+        wait_ms: float | None = None,
+    ) -> None:
+        if type(ids) is not dict or not ids:
+            current = context.current()
+            ids = dict(context.outgoing_headers(current, context.new_span_id())) if current is not None else {}
+        request_id, traceparent = _id(ids, context.REQUEST_ID_HEADER), _id(ids, context.TRACEPARENT_HEADER)
+        owner, _, _ = context.request_owner(request_id, traceparent)
+        self.client = client
+        self.source = source
+        self.owner = owner
+        self.error: BaseException | None = None
+        self.ended = False
+        self.record = record = Record(
+            "job",
+            {
+                "id": owner.id,
+                "name": plain_value(name),
+                "source": source,
+                "queue": plain_value(queue),
+                "attempt": attempt,
+                "wait_ms": _waited(ids) if wait_ms is None else wait_ms,
+                "message_id": plain_value(message_id),
+            },
+        )
+        record.owner = owner
+        record.site = definition(function)
+        self.before = context.enter(owner)
+        self.quiet = hush(False)
+
+    def end(self, status: str = "", error: BaseException | None = None, *, report: bool = True) -> None:
+        """The run is over: hand over what it still holds, then its record. `report` says that `error` was not expected by the app."""
+        if self.ended:
+            return
+        self.ended = True
+        record = self.record
+        record.ended = clock()
+        error = self.error if error is None else error
+        self.error = None
+        record.data["status"] = status or ("succeeded" if error is None else "failed")
+        try:
+            if error is not None:
+                record.data["error"] = errors.text_of(error)
+                if report and isinstance(error, Exception):
+                    context.enter(self.owner)
+                    errors.capture(self.client, error, self.source)
+            release_all(self.owner, self.client.buffer)
+            record.emit(self.client.buffer)
+        finally:
+            hush(self.quiet)
+            context.enter(self.before)
+
+
+class Enqueue:
+    """One job being put into a queue: a span, and the ids that travel with the job. What the queue does meanwhile is machinery."""
+
+    __slots__ = ("buffer", "ids", "quiet", "span")
+
+    def __init__(self, client: Client, name: object, up: int = 2, **attributes: object) -> None:
+        span_id = context.new_span_id()
+        known = {key: plain_value(value) for key, value in attributes.items() if value is not None}
+        name = plain_value(name)
+        self.buffer = client.buffer
+        self.span = Record("span", {"name": f"enqueue {name}", "span_id": span_id, "attributes": known or None})
+        self.span.site = callsite.find(sys._getframe(up))
+        self.ids = traveling(span_id)
+        self.quiet = hush(True)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """It is in the queue, unless `error` came up."""
+        hush(self.quiet)
+        self.span.finish(self.buffer, error=None if error is None else errors.text_of(error))
+
+
+def traveling(span_id: str) -> dict[str, str]:
+    """The ids under which a job that is enqueued now joins what enqueued it, and the time."""
+    owner = context.current()
+    ids = dict(context.outgoing_headers(owner, span_id)) if owner is not None else {}
+    ids.pop(context.FETCH_ID_HEADER, None)
+    ids[ENQUEUED] = str(wall() // 1_000_000)
+    return ids
+
+
+def definition(function: Any) -> tuple[CodeType, int] | None:
+    """Where the function of a task is defined; None for what is no plain function below its decorators."""
+    for _ in range(20):
+        kind = type(function)
+        if kind is _FUNCTION:
+            inner = function.__dict__.get("__wrapped__")
+            if inner is None:
+                code: CodeType = function.__code__
+                return code, code.co_firstlineno
+            function = inner
+        elif kind.__name__ == "method" and kind.__module__ == "builtins":
+            function = function.__func__
+        elif kind.__name__ == "partial" and kind.__module__ == "functools":
+            function = function.func
+        else:
+            return None
+    return None
+
+
+def follow(patch: Patches, module: str, name: str, source: ModuleType) -> None:
+    """`module` has, or will have, imported the function `name` of `source`, which is patched: patch it there too, once."""
+    patch.when(module, f"{module}:{name}", _follow, patch, module, name, source)
+
+
+def _follow(patch: Patches, module: str, name: str, source: ModuleType) -> None:
+    wrapper: Callable[..., Any] = vars(source)[name]
+    target, original = sys.modules[module], wrapper.__dict__.get("__wrapped__")
+    if original is not None and vars(target).get(name) in (wrapper, original):
+        # What it has imported may be the wrapper already; what comes back at shutdown is the original.
+        setattr(target, name, original)
+        patch.replace(target, name, wrapper)
+
+
+def _id(ids: Any, name: str) -> str | None:
+    value = ids.get(name)
+    return value if type(value) is str and len(value) <= MAX_ID else None
+
+
+def _waited(ids: Any) -> float | None:
+    enqueued = ids.get(ENQUEUED)
+    if type(enqueued) is not str or not (enqueued.isascii() and enqueued.isdigit() and len(enqueued) < 16):
+        return None
+    return round(max(wall() / 1e6 - int(enqueued), 0.0), 3)
