@@ -85,6 +85,6 @@ def test_the_order_of_imports_does_not_matter(py: Py) -> None:
 
 
 def test_the_public_names() -> None:
-    assert brakit.__all__ == ["auth_check", "capture_error", "flush", "shutdown", "span"]
+    assert brakit.__all__ == ["asgi", "auth_check", "capture_error", "flush", "shutdown", "span", "wsgi"]
     assert all(hasattr(brakit, name) for name in brakit.__all__)
     assert brakit.__version__

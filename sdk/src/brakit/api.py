@@ -10,11 +10,15 @@ from brakit.record import plain_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType, TracebackType
+    from typing import Any, TypeVar
 
     from brakit.client import Client
     from brakit.context import Owner
     from brakit.record import Record
+
+    App = TypeVar("App", bound=Callable[..., Any])
 
 
 def capture_error(error: BaseException | None = None) -> None:
@@ -87,6 +91,32 @@ class span:  # noqa: N801, it is used like a function
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.__exit__(kind, error, traceback)
+
+
+def asgi(app: App) -> App:
+    """An ASGI 3 app whose requests are to be seen where no framework that is known and no uvicorn calls it: `app = brakit.asgi(app)`.
+
+    What comes back does all that `app` does; it is `app` itself when brakit is switched off. Requests that a framework inside records
+    too are recorded once.
+    """
+    return _outermost(app, "asgi")
+
+
+def wsgi(app: App) -> App:
+    """The same for a WSGI app: `app = brakit.wsgi(app)`."""
+    return _outermost(app, "wsgi")
+
+
+def _outermost(app: App, interface: str) -> App:
+    active = client.current()
+    made = run(active.failures, interface, _wrap, active, app, interface) if active is not None and callable(app) else None
+    return app if made is None else made
+
+
+def _wrap(active: Client, app: object, interface: str) -> object:
+    from brakit.instrumentations import _asgi, _wsgi
+
+    return (_asgi if interface == "asgi" else _wsgi).outermost(active, app)
 
 
 def flush(timeout: float = 2.0) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -10,8 +12,14 @@ import pytest
 import uvicorn
 import waitress.server
 
+from brakit import context
+from brakit.record import release_all
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from brakit.client import Client
+    from brakit.context import Owner
 
     Json = dict[str, Any]
 
@@ -40,9 +48,8 @@ def serve() -> Iterator[Callable[..., str]]:
     running: list[tuple[uvicorn.Server, threading.Thread]] = []
 
     def serve(app: Any, **settings: Any) -> str:
-        server = uvicorn.Server(
-            uvicorn.Config(app, port=0, log_level="critical", ws="none", timeout_graceful_shutdown=1, **settings)
-        )
+        settings = {"ws": "none", "timeout_graceful_shutdown": 1, **settings}
+        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", **settings))
         thread = threading.Thread(target=server.run)
         thread.start()
         running.append((server, thread))
@@ -82,3 +89,45 @@ def serve_wsgi() -> Iterator[Callable[[Any], str]]:
         thread.join(10)
         assert not thread.is_alive()
         server.task_dispatcher.shutdown()
+
+
+@pytest.fixture
+def in_request(client: Client) -> Callable[[], contextlib.AbstractContextManager[Owner]]:
+    """`with in_request() as owner:`, what a framework's instrumentation does around a request."""
+
+    @contextlib.contextmanager
+    def in_request() -> Iterator[Owner]:
+        owner, _, _ = context.request_owner(None, None)
+        before = context.enter(owner)
+        try:
+            yield owner
+        finally:
+            release_all(owner, client.buffer)
+            context.enter(before)
+
+    return in_request
+
+
+@pytest.fixture
+def only(events: Callable[..., list[Json]]) -> Callable[[], Json]:
+    """`only()`: the data of the one event that was recorded since the last call."""
+
+    def only() -> Json:
+        (event,) = events()
+        data: Json = event["data"]
+        return data
+
+    return only
+
+
+@pytest.fixture
+def reachable() -> Callable[[str, int], None]:
+    """`reachable("PostgreSQL", 5432)`: skips where no such server answers on this machine."""
+
+    def reachable(server: str, port: int) -> None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=2).close()
+        except OSError as error:
+            pytest.skip(f"no {server} on 127.0.0.1:{port} ({error})")
+
+    return reachable

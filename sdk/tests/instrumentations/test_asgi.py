@@ -13,7 +13,7 @@ import pytest
 from brakit import context
 from brakit.discovery import Address
 from brakit.instrumentations import _asgi
-from brakit.instrumentations.uvicorn import outermost
+from brakit.instrumentations._asgi import outermost
 from brakit.transport import Sender
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ async def hello(scope: Json, receive: Any, send: Any) -> None:
 
 async def call(client: Client, app: Any, scope: Json | None = None, *incoming: Json) -> list[Json]:
     wire = Wire(*incoming)
-    await outermost(client, app)(scope or http(), wire.receive, wire.send)
+    await outermost(client, app, "uvicorn", own_task=True)(scope or http(), wire.receive, wire.send)
     return wire.sent
 
 
@@ -90,7 +90,7 @@ async def test_a_request(client: Client, events: Events) -> None:
     assert context.current() is None
 
 
-@pytest.mark.parametrize("kind", ["lifespan", "websocket", "x"])
+@pytest.mark.parametrize("kind", ["lifespan", "x"])
 async def test_other_scopes_go_through_untouched(client: Client, events: Events, kind: str) -> None:
     given: list[Any] = []
 
@@ -232,7 +232,7 @@ async def test_what_the_server_says_of_a_failure_belongs_to_the_request(client: 
 
     # uvicorn gives each request a task of its own; any other caller gets back the context that it had.
     recording = type("App", (), {"__call__": _asgi.around(client, lambda self, *handed: app(*handed), "any")})
-    for inside in (outermost(client, app), recording()):
+    for inside in (outermost(client, app, own_task=True), recording()):
         await asyncio.create_task(task(inside))
     requests = [event for event in events() if event["type"] in ("request", "log")]
     assert [event["type"] for event in requests] == ["request", "log", "request", "log"]

@@ -135,6 +135,10 @@ class Exchange:
         if text.isascii() and text.isdigit():
             self.response.size = int(text)
 
+    def lost(self) -> None:
+        """The client has gone."""
+        self.left = True
+
     def caught(self, error: BaseException, mechanism: str) -> None:
         """`error` leaves the app."""
         if self.finished:

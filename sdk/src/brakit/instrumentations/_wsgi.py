@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brakit import context
+from brakit import context, errors
 from brakit.guard import _dress, run
 from brakit.instrumentations._exchange import DASHBOARD, KEY, Exchange, Ids, dashboard, header, quoted
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     Environ = dict[str, Any]
     App = Callable[[Any, Environ, Any], Iterable[bytes]]
+    Known = Callable[[Exchange, Any, Environ], None]
 
 MAX_NAMES = 1000
 _names: dict[str, str] = {}
@@ -35,9 +36,36 @@ class WsgiExchange(Exchange):
         }
 
 
-def around(client: Client, original: App, framework: str) -> App:
-    """`original`, a method `(self, environ, start_response)`, recording each request once. `framework` names it, also in errors."""
+class Outermost:
+    """A WSGI app that hands everything to the one inside it; all else of it is that one's."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        answer: Iterable[bytes] = self.app(environ, start_response)
+        return answer
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "app":
+            # A copy in the making has none yet.
+            raise AttributeError(name)
+        return getattr(self.app, name)
+
+
+def outermost(client: Client, app: Any) -> Outermost:
+    """`app` with us around it."""
+    made: Outermost = type("Outermost", (Outermost,), {"__call__": around(client, Outermost.__call__, None)})(app)
+    return made
+
+
+def around(client: Client, original: App, framework: str | None, known: Known | None = None) -> App:
+    """`original`, a method `(self, environ, start_response)`, recording each request once. `framework` names it, also in errors.
+
+    `known` adds what the framework knows to the exchange.
+    """
     failures = client.failures
+    mechanism = framework or "wsgi"
 
     def call(self: Any, environ: Environ, start_response: Any) -> Iterable[bytes]:
         if not client.open:
@@ -51,19 +79,21 @@ def around(client: Client, original: App, framework: str) -> App:
         exchange.framework = exchange.framework or framework
         # The innermost prefix counts: an app may be mounted in another.
         exchange.prefix = environ.get("SCRIPT_NAME", "")
+        if known is not None:
+            run(failures, "wsgi.known", known, exchange, self, environ)
         if outer is None:
-            start_response = starting(exchange, start_response)
+            start_response = starting(exchange, start_response, mechanism)
         try:
             result = original(self, environ, start_response)
         except BaseException as error:
-            run(failures, "wsgi.caught", exchange.caught, error, framework)
+            run(failures, "wsgi.caught", exchange.caught, error, mechanism)
             if outer is None:
                 run(failures, "wsgi.end", exchange.end)
             raise
         finally:
             if outer is None:
                 context.enter(exchange.before)
-        answer = run(failures, "wsgi.answer", answered, exchange, result, environ, framework) if outer is None else None
+        answer = run(failures, "wsgi.answer", answered, exchange, result, environ, mechanism) if outer is None else None
         return result if answer is None else answer
 
     return _dress(call, original)
@@ -127,12 +157,15 @@ def learn(environ: Environ) -> None:
         _names[key] = key.removeprefix("HTTP_").replace("_", "-").lower() if is_header else ""
 
 
-def starting(exchange: Exchange, start_response: Any) -> Any:
+def starting(exchange: Exchange, start_response: Any, mechanism: str) -> Any:
     """`start_response`, with a look at what goes."""
     failures = exchange.client.failures
 
     def started(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         run(failures, "wsgi.start", note_start, exchange, status, headers)
+        if exc_info is not None:
+            # An app that makes a page of its failure says so here.
+            run(failures, "wsgi.error", note_error, exchange, exc_info, mechanism)
         write = start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
 
         def written(data: bytes) -> Any:
@@ -148,7 +181,13 @@ def note_start(exchange: Exchange, status: str, headers: list[tuple[str, str]]) 
     exchange.start(int(status[:3]), list(headers))
 
 
-def answered(exchange: Exchange, result: Any, environ: Environ, framework: str) -> Any:
+def note_error(exchange: Exchange, exc_info: Any, mechanism: str) -> None:
+    error = exc_info[1]
+    if isinstance(error, Exception):
+        errors.capture(exchange.client, error, mechanism)
+
+
+def answered(exchange: Exchange, result: Any, environ: Environ, mechanism: str) -> Any:
     """What the server gets: the app's own list or file, whose size is known already, or its iterable in ours."""
     wrapper = environ.get("wsgi.file_wrapper")
     if type(result) is list or type(result) is tuple:
@@ -158,7 +197,7 @@ def answered(exchange: Exchange, result: Any, environ: Environ, framework: str) 
         # The server may hand it to the operating system.
         exchange.measure()
     else:
-        return Answer(exchange, result, framework)
+        return Answer(exchange, result, mechanism)
     exchange.end()
     return result
 
@@ -166,12 +205,12 @@ def answered(exchange: Exchange, result: Any, environ: Environ, framework: str) 
 class Answer:
     """The iterable of an app. Each of its steps belongs to the request, in whatever thread the server takes it."""
 
-    __slots__ = ("exchange", "framework", "iterator", "source")
+    __slots__ = ("exchange", "iterator", "mechanism", "source")
 
-    def __init__(self, exchange: Exchange, source: Any, framework: str) -> None:
+    def __init__(self, exchange: Exchange, source: Any, mechanism: str) -> None:
         self.exchange = exchange
         self.source = source
-        self.framework = framework
+        self.mechanism = mechanism
         self.iterator: Iterator[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
@@ -189,7 +228,7 @@ class Answer:
             run(failures, "wsgi.finish", exchange.finish)
             raise
         except BaseException as error:
-            run(failures, "wsgi.caught", exchange.caught, error, self.framework)
+            run(failures, "wsgi.caught", exchange.caught, error, self.mechanism)
             run(failures, "wsgi.finish", exchange.finish)
             raise
         finally:
@@ -207,7 +246,7 @@ class Answer:
             if close is not None:
                 close()
         except BaseException as error:
-            run(failures, "wsgi.caught", exchange.caught, error, self.framework)
+            run(failures, "wsgi.caught", exchange.caught, error, self.mechanism)
             raise
         finally:
             run(failures, "wsgi.end", exchange.end)

@@ -6,29 +6,17 @@ stands in the app's own module, which uvicorn imports while it loads.
 
 from __future__ import annotations
 
-from brakit.instrumentations import _asgi
+from brakit.instrumentations._asgi import Outermost, outermost
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Generator
+    from collections.abc import Generator
     from typing import Any
 
-    from brakit.client import Client
     from brakit.guard import Call
     from brakit.patch import Patches
 
 SUPPORTS = ">=0.20"
-
-
-class Outermost:
-    """An ASGI 3 app that hands everything to the one inside it."""
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-        handed: Awaitable[None] = self.app(scope, receive, send)
-        return handed
 
 
 def instrument(patch: Patches) -> None:
@@ -39,12 +27,5 @@ def startup(call: Call) -> Generator[None, Any, None]:
     config = call.args[0].config
     # A WSGI app runs in a thread that knows nothing of the call around it; it is seen by its own framework's instrumentation.
     if config.interface != "wsgi" and not isinstance(config.loaded_app, Outermost):
-        config.loaded_app = outermost(call.client, config.loaded_app)
+        config.loaded_app = outermost(call.client, config.loaded_app, "uvicorn", own_task=True)
     yield
-
-
-def outermost(client: Client, app: Any) -> Outermost:
-    """`app` with us around it."""
-    recording = type("Outermost", (Outermost,), {"__call__": _asgi.around(client, Outermost.__call__, "uvicorn", own_task=True)})
-    made: Outermost = recording(app)
-    return made

@@ -1,0 +1,175 @@
+"""ASGI: what a scope and the messages of a call say about a request or a WebSocket connection."""
+
+from __future__ import annotations
+
+from brakit import context
+from brakit.instrumentations._exchange import DASHBOARD, KEY, Exchange, Ids, dashboard, header, quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+    from typing import Any
+
+    from brakit.client import Client
+
+    Scope = MutableMapping[str, Any]
+    Message = MutableMapping[str, Any]
+
+_REQUEST_ID = context.REQUEST_ID_HEADER.encode()
+_TRACEPARENT = context.TRACEPARENT_HEADER.encode()
+_FETCH_ID = context.FETCH_ID_HEADER.encode()
+_IDS = frozenset((_REQUEST_ID, _TRACEPARENT, _FETCH_ID))
+GONE = ("WebSocketDisconnect", "WebSocketDisconnected", "ConnectionClosed", "ConnectionClosedOK", "ConnectionClosedError")
+"""What libraries raise where an app listens on a connection that the client has ended."""
+
+
+class AsgiExchange(Exchange):
+    """An exchange whose source is a scope."""
+
+    __slots__ = ()
+
+    def origin(self) -> dict[str, object]:
+        scope = self.source
+        peer = scope.get("client")
+        return {"client": peer[0] if peer else None, "scheme": scope.get("scheme"), "http_version": scope.get("http_version")}
+
+
+class Connection(AsgiExchange):
+    """A WebSocket connection: an exchange that lasts until one side closes it."""
+
+    __slots__ = ("gone", "received", "sent")
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.gone = False
+        self.received = 0
+        self.sent = 0
+
+    def lost(self) -> None:
+        self.gone = True
+        # A client that ends what it has begun has not broken off anything.
+        self.left = not self.committed
+
+    def caught(self, error: BaseException, mechanism: str) -> None:
+        if self.gone and (isinstance(error, OSError) or type(error).__name__ in GONE):
+            return
+        super().caught(error, mechanism)
+
+    def finish(self, defer: bool = False) -> None:
+        self.record.data["messages_received"] = self.received
+        self.record.data["messages_sent"] = self.sent
+        super().finish(defer)
+
+
+def begin(client: Client, scope: Scope) -> AsgiExchange | str:
+    """The exchange of a new request, which is the current owner from then on; an address where the request belongs to the dashboard."""
+    web = scope["type"] == "http"
+    # A connection begins as a GET; HTTP/2 and later have a method of their own for it.
+    path, method = scope["path"], scope["method"] if web else "GET"
+    raw, query = scope.get("raw_path"), scope.get("query_string")
+    # Some servers leave the query in raw_path.
+    url = raw.partition(b"?")[0].decode("latin-1") if type(raw) is bytes and raw else quoted(path)
+    if query:
+        url = f"{url}?{query.decode('latin-1')}"
+    if type(scope["headers"]) is not list:
+        scope["headers"] = list(scope["headers"])
+    # A copy: an app may change its scope's.
+    headers = scope["headers"].copy()
+    if web and path.startswith(DASHBOARD):
+        peer, server = scope.get("client") or (None,), scope.get("server") or (None, None)
+        location = dashboard(client, method, peer[0], header(headers, "host"), server[1], url)
+        if location is not None:
+            return location
+    found: dict[bytes, str | None] = {}
+    for name, value in headers:
+        if name in _IDS:
+            # One that came twice cannot be believed.
+            found[name] = None if name in found or len(value) > 512 else value.decode("latin-1")
+    ids = Ids(found.get(_REQUEST_ID), found.get(_TRACEPARENT), found.get(_FETCH_ID))
+    exchange = (AsgiExchange if web else Connection)(client, scope, method, path, url, headers, ids)
+    scope[KEY] = exchange
+    return exchange
+
+
+def note_received(exchange: Exchange, message: Message) -> bool:
+    if message["type"] == "http.request":
+        exchange.read(message.get("body", b""))
+    elif message["type"] == "http.disconnect" and not exchange.last:
+        exchange.lost()
+    return False
+
+
+def note_incoming(connection: Connection, message: Message) -> bool:
+    """Count what comes over a connection; true when the client has ended it."""
+    if message["type"] == "websocket.receive":
+        connection.received += 1
+        connection.request.touched = True
+        connection.request.size += size_of(message)
+        return False
+    if message["type"] != "websocket.disconnect":
+        return False
+    connection.lost()
+    return True
+
+
+def note_outgoing(connection: Connection, message: Message) -> bool:
+    """Count what goes over a connection; true for the message that ends it, or refuses it."""
+    kind = message["type"]
+    if kind == "websocket.send":
+        connection.sent += 1
+        connection.response.size += size_of(message)
+    elif kind == "websocket.accept":
+        connection.start(101, listed(message))
+        connection.committed = not connection.gone
+    elif kind == "websocket.close":
+        if not connection.committed:
+            connection.start(403, ())
+        return True
+    elif kind == "websocket.http.response.start":
+        connection.start(message["status"], listed(message))
+        connection.committed = not connection.gone
+    elif kind == "websocket.http.response.body":
+        connection.sending(message.get("body", b""))
+        return not message.get("more_body", False)
+    return False
+
+
+def size_of(message: Message) -> int:
+    """Bytes of one message of a connection."""
+    data = message.get("bytes")
+    if data is not None:
+        return len(data)
+    text = message.get("text")
+    if type(text) is not str:
+        return 0
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def listed(message: Message) -> list[Any] | tuple[Any, ...]:
+    """The headers of a message; ones that can be read once are made to last."""
+    headers: Any = message.get("headers", ())
+    if type(headers) is not list and type(headers) is not tuple:
+        headers = message["headers"] = list(headers)
+    return headers  # type: ignore[no-any-return]
+
+
+def note_sent(exchange: Exchange, message: Message) -> bool:
+    """Write down what goes; true for the message that ends the response."""
+    kind = message["type"]
+    if kind == "http.response.body":
+        exchange.sending(message.get("body", b""))
+    elif kind == "http.response.start":
+        exchange.start(message["status"], listed(message))
+        exchange.committed = not exchange.left
+        return False
+    elif kind == "http.response.zerocopysend":
+        if message.get("count") is not None:
+            exchange.response.size += message["count"]
+        else:
+            exchange.measure()
+    elif kind == "http.response.pathsend":
+        exchange.measure()
+    else:
+        return False
+    exchange.last = not message.get("more_body", False)
+    return exchange.last
