@@ -7,6 +7,7 @@ from contextvars import ContextVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from contextvars import Context
     from typing import Any
 
     from brakit.record import Record
@@ -57,14 +58,8 @@ _current: ContextVar[Owner | None] = ContextVar("brakit_owner", default=None)
 current = _current.get
 """The owner of what happens now, None outside of any."""
 
-covered: ContextVar[bool] = ContextVar("brakit_covered", default=False)
-"""True while the record of an ORM or a toolkit stands for what the driver below it does: the driver's own probes are silent then."""
-
 covered: ContextVar[str | None] = ContextVar("brakit_covered", default=None)
-"""Kind of event that an outer library is writing down at this moment (`fetch`, `db.query`, `log`): libraries below it leave theirs out.
-
-Set for the time of the outer call, then set to what it was before; never `reset(token)`, as below.
-"""
+"""The kind of event (`db.query`, `fetch`, `log`) that somebody above is recording: the same kind further down is part of that record."""
 
 
 def enter(owner: Owner | None) -> Owner | None:
@@ -76,6 +71,11 @@ def enter(owner: Owner | None) -> Owner | None:
     before = _current.get()
     _current.set(owner)
     return before
+
+
+def owner_in(other: Context) -> Owner | None:
+    """The owner in another context, that of a task."""
+    return other.get(_current)
 
 
 def request_owner(inbound_id: str | None, traceparent: str | None) -> tuple[Owner, str | None, str | None]:
