@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -115,6 +116,62 @@ def test_interrupting_ends_it_in_order(start: Any, event: Any) -> None:
     server.send(event("log"))
     assert server.stop(signal.SIGINT) == (0, "")
     assert not (server.data / "port").exists()
+
+
+def test_a_signal_before_it_listens_is_not_lost(tmp_path: Path) -> None:
+    code = """
+import os, signal, sys
+from pathlib import Path
+from brakit_server import app
+from brakit_server.config import Config
+run = app._Server.run
+def late(self, **more):
+    os.kill(os.getpid(), signal.SIGTERM)
+    run(self, **more)
+app._Server.run = late
+sys.exit(app.serve(Config.load(environ={}, cwd=Path(sys.argv[1]), port=0)))
+"""
+    ran = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=10)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert not (tmp_path / ".brakit" / "port").exists()
+
+
+def test_stopped_under_load_it_keeps_what_it_answered_for(start: Any, event: Any, tmp_path: Path) -> None:
+    server = start()
+    answered: list[str] = []
+
+    def send(name: str) -> None:
+        for number in range(10_000):
+            owner = f"{name}-{number}"
+            queries = [event("db.query", {"requestId": owner}, sql=f"SELECT {one}") for one in range(8)]
+            try:
+                status = server.send(*queries, event("request", {"requestId": owner}, id=owner))
+            except (OSError, IndexError, ValueError):
+                return
+            if status != 204:
+                return
+            answered.append(owner)
+
+    senders = [threading.Thread(target=send, args=(name,)) for name in "abcd"]
+    for sender in senders:
+        sender.start()
+    time.sleep(1.5)
+    begun = time.monotonic()
+    code, said = server.stop()
+    assert time.monotonic() - begun < 4
+    assert (code, said) == (0, "")
+    for sender in senders:
+        sender.join(10)
+    again = start()
+    page = again.get("requests")
+    stored = [request["id"] for request in page["requests"]]
+    while "next" in page:
+        page = again.get(f"requests?before={page['next']}")
+        stored += [request["id"] for request in page["requests"]]
+    assert len(answered) > 50
+    assert set(answered) <= set(stored)
+    assert len(stored) == len(set(stored)) == page["total"]
+    assert again.get("queries?limit=1")["total"] == 8 * len(stored)
 
 
 def test_a_second_server_on_one_folder_is_refused(start: Any) -> None:

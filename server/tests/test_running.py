@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,3 +122,13 @@ def test_another_users_folder_is_refused(tmp_path: Path) -> None:
     os.chown(tmp_path / "d", 12345, 12345)
     with pytest.raises(FolderError, match="another user"):
         Folder(tmp_path / "d")
+
+
+def test_one_that_only_looks_keeps_nobody_from_starting(tmp_path: Path) -> None:
+    Folder(tmp_path / "d").close()
+    looking = os.open(tmp_path / "d" / "lock", os.O_RDWR)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    timer = threading.Timer(0.05, os.close, (looking,))
+    timer.start()
+    Folder(tmp_path / "d").close()
+    timer.join()

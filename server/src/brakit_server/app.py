@@ -114,7 +114,7 @@ def serve(config: Config) -> int:
             )
             # The server stops in order at a signal and then raises it again: the rest of the order is ours.
             for one in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(one, lambda *_: None)
+                signal.signal(one, server.ask_to_stop)
             server.run(sockets=[listening])
             return 0 if server.started else 1
     finally:
@@ -170,6 +170,10 @@ class _Server(uvicorn.Server):
         self._ready = ready
         self._stopping = stopping
         self._until_exit = until_exit
+
+    def ask_to_stop(self, *_: object) -> None:
+        """A signal that comes before the server listens to signals itself, or once more after it has stopped."""
+        self.should_exit = True
 
     async def on_tick(self, counter: int) -> bool:
         if self._until_exit is not None and counter % 5 == 0 and not is_running(self._until_exit):

@@ -52,12 +52,10 @@ class Folder:
         self._announced: dict[str, str] = {}
         prepare(path)
         self._lock = _open(path / "lock", os.O_RDWR | os.O_CREAT)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _locked(self._lock):
             os.close(self._lock)
             running = _announced(path)
-            raise AlreadyRunning(path, running.pid if running else None, running.url if running else None) from None
+            raise AlreadyRunning(path, running.pid if running else None, running.url if running else None)
         for stale in ("server.json", "port"):
             (path / stale).unlink(missing_ok=True)
 
@@ -117,6 +115,18 @@ def prepare(path: Path) -> None:
     ignore = path / ".gitignore"
     if not os.path.lexists(ignore):
         _replace(ignore, "*\n")
+
+
+def _locked(descriptor: int) -> bool:
+    # `find` in another process holds the lock for a moment, which is no server.
+    for pause in (0.02, 0.05, 0.1, 0):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(pause)
+        else:
+            return True
+    return False
 
 
 def _announced(path: Path) -> Server | None:

@@ -41,6 +41,9 @@ SAVE_AFTER_S = 0.4
 RETRY_S = 2.0
 """Wait before the store is asked again when it was unavailable."""
 
+STOP_S = 1.0
+"""Time to judge what is left when the server stops; the next one begins with it."""
+
 SWEEP_S = 30.0
 
 ORPHAN_S = 60.0
@@ -135,10 +138,14 @@ class Engine:
                 self._backlog.alone(entry, now)
         self._arm()
 
-    async def settle(self) -> None:
-        """Judge all that has arrived, without waiting for more, and save. Raises `StoreUnavailable`."""
-        while self._backlog.due or self._reread:
-            while (held := self._backlog.take_due(float("inf"))) is not None:
+    async def settle(self, seconds: float = float("inf")) -> None:
+        """Judge all that has arrived, without waiting for more, and save; what is not done after `seconds` is left.
+
+        Raises `StoreUnavailable`.
+        """
+        until = time.monotonic() + seconds
+        while (self._backlog.due or self._reread) and time.monotonic() < until:
+            while time.monotonic() < until and (held := self._backlog.take_due(float("inf"))) is not None:
                 self._take(held)
             await self._read_again()
         await self._save()
@@ -152,7 +159,7 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(StoreUnavailable):
-            await self.settle()
+            await self.settle(STOP_S)
 
     def issues(self, state: State | None = None, category: Category | None = None) -> list[StatefulIssue]:
         """All issues, worst first. `state` wins over `category`."""

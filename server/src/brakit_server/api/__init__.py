@@ -28,6 +28,10 @@ def routes() -> list[Route]:
     found: list[Route] = []
     for module in sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name):
         found += importlib.import_module(f"{__name__}.{module.name}").ROUTES
+    for route in found:
+        if route.methods == {"GET", "HEAD"}:
+            # A stream without its body would stay open for nobody, and the others have nothing to say in headers.
+            route.methods = {"GET"}
     return found
 
 
@@ -43,8 +47,8 @@ def json_of(answer: msgspec.Struct | dict[str, object], status: int = 200) -> Re
 
 
 def where_of(request: Request, most: int) -> Where:
-    """The conditions of a list from the query string: `limit` from 1 to `most`, which is also its default; what makes no sense is
-    as if it were not there."""
+    """The conditions of a list from the query string: `limit` from 1 to `most`, which is also its default and what 0 means; what
+    makes no sense is as if it were not there."""
     asked = request.query_params
     since = asked.get("since")
     method = asked.get("method")
@@ -59,7 +63,7 @@ def where_of(request: Request, most: int) -> Where:
         shape_hash=asked.get("shapeHash") or None,
         since=moment(since),
         before=asked.get("before") or None,
-        limit=min(whole(asked.get("limit")) or most, most),
+        limit=1 if _negative(asked.get("limit")) else min(whole(asked.get("limit")) or most, most),
         offset=min(whole(asked.get("offset")), 2**31),
     )
 
@@ -67,6 +71,10 @@ def where_of(request: Request, most: int) -> Where:
 def whole(text: str | None) -> int:
     """A number from 0; 0 for anything else."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else 0
+
+
+def _negative(text: str | None) -> bool:
+    return text is not None and text[:1] == "-" and whole(text[1:]) > 0
 
 
 def moment(text: str | None) -> float | None:

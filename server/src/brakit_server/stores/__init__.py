@@ -69,10 +69,10 @@ class Where(msgspec.Struct, kw_only=True, frozen=True):
     service: str | None = None
     method: str | None = None
     status: str | None = None
-    """`404`, or a class: `4xx`. Anything else matches nothing."""
+    """`404`, or a class: `4xx`; of fetches, `0` for no answer. Anything else matches nothing."""
     search: str | None = None
-    """Case-insensitive substring of the kind's main texts (requests: url and bodies; queries: sql; fetches: url; logs: message,
-    logger; errors: name, message)."""
+    """Case-insensitive substring of the kind's main texts (requests: url and bodies, or the whole id; queries: sql; fetches: url;
+    logs: message, logger; errors: name, message)."""
     level: str | None = None
     endpoint: str | None = None
     shape_hash: str | None = None

@@ -84,29 +84,34 @@ def conditions(connection: sqlite3.Connection, kind: int, where: Where) -> Condi
     if where.since is not None:
         found.add("event.seq >= ? AND event.at >= ?", seq_at(connection, where.since), where.since)
     if where.search:
-        _search(found, kind, where.search)
+        _search(connection, found, kind, where.search)
     return found
 
 
 def status_range(status: str) -> tuple[int, int]:
     """`404` → (404, 404), `4xx` → (400, 499); a range that nothing is in for anything else."""
-    if len(status) == 3 and status.isascii():
+    if status.isascii() and len(status) <= 3:
         if status.isdigit():
             return int(status), int(status)
-        if status[0].isdigit() and status[1:].lower() == "xx":
+        if status[:1].isdigit() and status[1:].lower() == "xx":
             return int(status[0]) * 100, int(status[0]) * 100 + 99
     return 1, 0
 
 
-def _search(found: Conditions, kind: int, text: str) -> None:
+def _search(connection: sqlite3.Connection, found: Conditions, kind: int, text: str) -> None:
     paths = _TEXTS[kind]
     found.search = True
     if text.isascii():
         # The whole record first: reading it as JSON costs far more, and few records get that far.
         raw = msgspec.json.encode(text).decode()[1:-1]
         found.add("body.json LIKE ? ESCAPE '!'", _pattern(raw))
-        fields = " OR ".join(["json_extract(body.json, ?) LIKE ? ESCAPE '!'"] * len(paths))
-        found.add("(" + fields + ")", *(part for path in paths for part in (path, _pattern(text))))
+        alternatives = ["json_extract(body.json, ?) LIKE ? ESCAPE '!'"] * len(paths)
+        values: list[object] = [part for path in paths for part in (path, _pattern(text))]
+        if kind == REQUEST and (owner := owner_id(connection, text)) is not None:
+            # Clients of the reference look a request up by searching for its id.
+            alternatives.append("event.owner = ?")
+            values.append(owner)
+        found.add("(" + " OR ".join(alternatives) + ")", *values)
     else:
         fields = " OR ".join(["folded_in(json_extract(body.json, ?), ?)"] * len(paths))
         found.add("(" + fields + ")", *(part for path in paths for part in (path, text)))
