@@ -20,6 +20,7 @@ class Query(Record):
         "connection_id",
         "error",
         "mark",
+        "outer",
         "over",
         "params",
         "read_ns",
@@ -58,6 +59,8 @@ class Query(Record):
         self.rows: int | None = None
         self.read_ns = 0
         self.mark = 0
+        # What `context.covered` said before.
+        self.outer: str | None = None
         self.over = False
         # True within execute and within a fetch; a nested call of a dialect's `super()` and the closing of an exhausted result see it.
         self.running = True

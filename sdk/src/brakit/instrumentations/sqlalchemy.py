@@ -3,8 +3,11 @@
 One wrapper there sees Core, ORM, raw driver SQL, sync and async engines, old and new ones, and costs a fraction of what the engine's
 events cost. Rows are counted as the app reads them from the result; nothing is read ahead, and nothing of a driver is wrapped.
 
+The driver's own instrumentation is silent below: `context.covered` says so around a statement, around a new connection's first words
+and around the dialect's own calls. Statements of the app on a raw DBAPI connection are the driver's to record.
+
 Not recorded: the pool's ping (`do_ping`), BEGIN, COMMIT and ROLLBACK, which do not pass there; calls that a dialect makes without an
-execution context, which are its own housekeeping; statements on a raw DBAPI connection.
+execution context, which are its own housekeeping; what listeners of the pool do on a new connection.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import sys
 from itertools import count
 
 from brakit import callsite, errors, guard
-from brakit.context import new_span_id
+from brakit.context import covered, new_span_id
 from brakit.instrumentations._dbapi import Query, plain_sql, row_count
 from brakit.record import clock, plain_params
 
@@ -29,6 +32,11 @@ SUPPORTS = ">=2.0"
 
 SYSTEMS = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}
 """Dialects whose name is not OpenTelemetry's `db.system.name`."""
+HOUSEKEEPING = ("do_begin", "do_commit", "do_rollback", "do_ping", "do_close", "set_isolation_level", "reset_isolation_level")
+"""What a dialect does on a connection of the driver's for itself."""
+
+CONNECT = "_ConnectionRecord__connect"
+"""Opens a connection and runs the listeners of the pool on it, the dialect's among them."""
 
 
 def instrument(patch: Patches) -> None:
@@ -36,6 +44,7 @@ def instrument(patch: Patches) -> None:
     from sqlalchemy.engine.cursor import CursorFetchStrategy, CursorResult
     from sqlalchemy.engine.default import DefaultDialect, DefaultExecutionContext
     from sqlalchemy.engine.interfaces import ExecuteStyle
+    from sqlalchemy.pool.base import _ConnectionRecord
 
     probes = Probes(patch.client, ExecuteStyle.INSERTMANYVALUES)
 
@@ -45,6 +54,9 @@ def instrument(patch: Patches) -> None:
             for name, before in probes.statements.items():
                 if name in vars(holder) and holder.__module__ != "sqlalchemy.engine.interfaces":
                     patch.hook(holder, name, f"sqlalchemy:{holder.__name__}.{name}", before, probes.executed, probes.failed)
+            for name in HOUSEKEEPING:
+                if name in vars(holder) and holder.__module__ != "sqlalchemy.engine.interfaces":
+                    patch.hook(holder, name, f"sqlalchemy:{holder.__name__}.{name}", cover_up, uncover, uncover)
 
     def cover_all(dialect: type[Any]) -> None:
         cover(dialect)
@@ -60,6 +72,8 @@ def instrument(patch: Patches) -> None:
     cover_all(DefaultDialect)
     # Third-party dialects are loaded by `create_engine`, after us.
     patch.hook(Engine, "__init__", "sqlalchemy:Engine.__init__", engine_made)
+    if hasattr(_ConnectionRecord, CONNECT):
+        patch.hook(_ConnectionRecord, CONNECT, f"sqlalchemy:{CONNECT}", cover_up, uncover, uncover)
     patch.hook(RootTransaction, "__init__", "sqlalchemy:RootTransaction.__init__", probes.beginning, probes.begun)
     for name, before, after in (
         ("_fetchone_impl", probes.reading, probes.read_one),
@@ -73,6 +87,18 @@ def instrument(patch: Patches) -> None:
     if hasattr(DefaultExecutionContext, "fetchall_for_returning"):  # from 2.0.10 on
         place = "sqlalchemy:DefaultExecutionContext.fetchall_for_returning"
         patch.hook(DefaultExecutionContext, "fetchall_for_returning", place, probes.reading_batch, probes.read_batch)
+
+
+def cover_up(*_: Any, **__: Any) -> tuple[str | None] | None:
+    before = covered.get()
+    if before == "db.query":
+        return None
+    covered.set("db.query")
+    return (before,)
+
+
+def uncover(state: tuple[str | None], *_: Any) -> None:
+    covered.set(state[0])
 
 
 class Probes:
@@ -136,6 +162,8 @@ class Probes:
         )
         query.site = callsite.find(sys._getframe(up))
         context._brakit_query = query
+        query.outer = covered.get()
+        covered.set("db.query")
         query.started = clock()
         return query
 
@@ -147,11 +175,13 @@ class Probes:
 
     def executed(self, query: Query, _dialect: Any, _result: Any) -> None:
         query.ended = clock()
+        covered.set(query.outer)
         query.running = False
         query.hold(self.buffer)
 
     def failed(self, query: Query, _dialect: Any, error: BaseException) -> None:
         query.ended = clock()
+        covered.set(query.outer)
         query.running = False
         query.error = errors.text_of(error)
         query.emit(self.buffer)
