@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 MAX_MESSAGE = 16 * 1024
 MAX_CAUSES = 10
 MAX_SEEN = 100
+LAST_RESORTS = ("thread", "asyncio", "unraisable")
 _PLAIN = (str, int, float, bool, bytes, type(None))
 _BUILT_IN = type(BaseException.__str__)
 
@@ -21,8 +22,8 @@ def capture(client: Client, error: BaseException, mechanism: str, handled: bool 
     """Record an exception under the current owner. One that passes by several of our probes in a request is recorded once."""
     frames = frames_of(error.__traceback__)
     owner = context.current()
-    # The hook of a thread sees each exception once; a recycled id must not hide the next one.
-    if owner is not None and owner.root is not None and mechanism != "thread":
+    # These see each exception once; a recycled id must not hide the next one.
+    if owner is not None and owner.root is not None and mechanism not in LAST_RESORTS:
         # By identity and line: holding the exception itself would keep the app's frames alive for longer.
         key = (id(error), type(error).__name__, frames[-1] if frames else None)
         seen = owner.root.seen

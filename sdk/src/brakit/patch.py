@@ -222,7 +222,7 @@ def version_of(module: ModuleType) -> str:
     if isinstance(version, str):
         return version
     file = getattr(module, "__file__", None)
-    if not file:
+    if not file or module.__name__ in sys.stdlib_module_names:
         return ""
     folder = os.path.dirname(file)
     if os.path.basename(file).startswith("__init__."):

@@ -1,22 +1,23 @@
 """logging: every record that a logger hands to its handlers, through Logger.callHandlers.
 
 No handler is added and no level is changed: `basicConfig`, `dictConfig` and the last-resort handler work as without us, loggers that
-do not propagate are seen too, and what the app filters out stays out.
+do not propagate are seen too, and what the app filters out stays out. A library that logs through this one (structlog, loguru) and is
+recorded itself makes no second record.
 """
 
 from __future__ import annotations
 
-from brakit import errors
-from brakit.guard import Raised
-from brakit.record import PLAIN, plain_value
+import sys
+from contextvars import ContextVar
+
+from brakit import client, errors
+from brakit.record import PLAIN, Record, plain_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from logging import LogRecord
     from typing import Any
 
-    from brakit.guard import Call
     from brakit.patch import Patches
 
 SUPPORTS = ""
@@ -30,20 +31,61 @@ STANDARD = frozenset(
 MAX_FIELDS = 50
 
 
+passing: ContextVar[str | None] = ContextVar("brakit_logging_passing", default=None)
+"""The library that is handing a record to its sinks or handlers: what they hand to another library has been recorded already."""
+
+above: ContextVar[Record | None] = ContextVar("brakit_logging_above", default=None)
+"""The record of a library that is about to log through this one: it takes the place of ours, if it gets as far as the handlers."""
+
+
+class State:
+    """A record on its way through the handlers."""
+
+    __slots__ = ("log", "passing", "record")
+
+    def __init__(self, log: Record, record: LogRecord | None, passing: str | None) -> None:
+        self.log = log
+        self.record = record
+        self.passing = passing
+
+
 def instrument(patch: Patches) -> None:
-    patch.probe("logging:Logger.callHandlers", call_handlers)
+    logger = sys.modules["logging"].Logger
+    original = logger.callHandlers
+    patch.hook(logger, "callHandlers", "logging:Logger.callHandlers", before, after, after)
+    wrapper = logger.callHandlers
+    # A handler that looks for the line that logged goes outwards over the frames of logging's own file: ours is among them.
+    wrapper.__code__ = wrapper.__code__.replace(co_filename=original.__code__.co_filename)
+    wrapper.__globals__["__name__"] = "logging"
 
 
-def call_handlers(call: Call) -> Generator[None, Any, None]:
+def before(_: Any, record: LogRecord) -> State | None:
+    active = client.current()
+    if active is None or passing.get() not in (None, "logging") or record.name == "brakit" or record.name.startswith("brakit."):
+        return None
+    log = above.get()
+    if log is None:
+        state = State(active.record("log", level=level_of(record.levelno), logger=record.name), record, passing.get())
+    else:
+        above.set(None)
+        log.data["logger"], log.data["level"] = record.name, level_of(record.levelno)
+        state = State(log, None, passing.get())
+    passing.set("logging")
+    return state
+
+
+def after(state: State, _: Any, __: object) -> None:
     """Recorded after the app's handlers have run: they have formatted the message then, if it was theirs to format."""
-    record: LogRecord = call.arg("record")
-    if record.name == "brakit" or record.name.startswith("brakit."):
+    passing.set(state.passing)
+    log, record, active = state.log, state.record, client.current()
+    if active is None:
         return
-    log = call.client.record("log", level=_level(record.levelno), logger=record.name)
-    try:
-        yield
-    except Raised:
-        pass
+    if record is not None:
+        _read(log, record)
+    log.emit(active.buffer)
+
+
+def _read(log: Record, record: LogRecord) -> None:
     message, args = _message(record)
     log.data["message"] = message
     log.data["args"] = args
@@ -54,10 +96,10 @@ def call_handlers(call: Call) -> Generator[None, Any, None]:
         log.data["fields"] = {name: plain_value(record.__dict__[name]) for name in extra[:MAX_FIELDS]}
     if record.exc_info and isinstance(record.exc_info[1], BaseException):
         log.data["exception"] = errors.describe(record.exc_info[1])
-    log.emit(call.client.buffer)
 
 
-def _level(number: int) -> str:
+def level_of(number: int) -> str:
+    """The level's name on the wire, of logging's numbers."""
     if number >= 40:
         return "error"
     if number >= 30:

@@ -1,0 +1,17 @@
+"""uvloop: errors that nobody awaits, on its event loop; see `asyncio.py`."""
+
+from __future__ import annotations
+
+import sys
+
+from brakit.instrumentations import asyncio
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from brakit.patch import Patches
+
+SUPPORTS = ">=0.14"
+
+
+def instrument(patch: Patches) -> None:
+    asyncio.watch(patch, sys.modules["uvloop"].Loop, "uvloop:Loop")
