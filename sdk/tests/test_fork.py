@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
+# From 3.12 on, Python says in `__main__` that forking with threads is no good idea, and the sender is a thread.
 HEAD = """
+import warnings; warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 import os, sys, time, gc
 {hooks}
 import brakit, logging

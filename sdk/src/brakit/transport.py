@@ -96,11 +96,14 @@ class Sender:
                 if len(buffer.records) < FLUSH_AT and not self.stopping:
                     self._doze(COLLECT_S)
             if self.stopping:
-                return
+                break
             with self.lock:
                 arrived = self._shipped(0.0, False)
             if not arrived:
                 self._wait_for_server()
+        with self.lock:
+            # `stop` may have found us in the middle of a request.
+            self._disconnect()
 
     def _import(self) -> None:
         with self.client.importing:
