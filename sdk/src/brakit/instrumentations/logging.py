@@ -8,10 +8,10 @@ recorded itself makes no second record.
 from __future__ import annotations
 
 import sys
-from contextvars import ContextVar
 
 from brakit import client, errors
-from brakit.record import PLAIN, Record, plain_value
+from brakit.instrumentations._logs import MAX_FIELDS, above, level_of, passing
+from brakit.record import PLAIN, plain_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from brakit.patch import Patches
+    from brakit.record import Record
 
 SUPPORTS = ""
 
@@ -28,14 +29,6 @@ STANDARD = frozenset(
      "funcName", "created", "msecs", "relativeCreated", "thread", "threadName", "processName", "process", "taskName", "message",
      "asctime", "color_message", "websocket")
 )  # fmt: skip
-MAX_FIELDS = 50
-
-
-passing: ContextVar[str | None] = ContextVar("brakit_logging_passing", default=None)
-"""The library that is handing a record to its sinks or handlers: what they hand to another library has been recorded already."""
-
-above: ContextVar[Record | None] = ContextVar("brakit_logging_above", default=None)
-"""The record of a library that is about to log through this one: it takes the place of ours, if it gets as far as the handlers."""
 
 
 class State:
@@ -96,15 +89,6 @@ def _read(log: Record, record: LogRecord) -> None:
         log.data["fields"] = {name: plain_value(record.__dict__[name]) for name in extra[:MAX_FIELDS]}
     if record.exc_info and isinstance(record.exc_info[1], BaseException):
         log.data["exception"] = errors.describe(record.exc_info[1])
-
-
-def level_of(number: int) -> str:
-    """The level's name on the wire, of logging's numbers."""
-    if number >= 40:
-        return "error"
-    if number >= 30:
-        return "warn"
-    return "info" if number >= 20 else "debug"
 
 
 def _message(record: LogRecord) -> tuple[str, object]:

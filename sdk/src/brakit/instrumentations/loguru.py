@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from brakit import errors
 from brakit.guard import Raised
-from brakit.instrumentations.logging import MAX_FIELDS, level_of, passing
+from brakit.instrumentations._logs import MAX_FIELDS, level_of, passing
 from brakit.record import plain_value
 
 TYPE_CHECKING = False

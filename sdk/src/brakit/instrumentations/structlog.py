@@ -10,7 +10,7 @@ import sys
 from contextvars import ContextVar
 
 from brakit import callsite, client, errors
-from brakit.instrumentations import logging
+from brakit.instrumentations import _logs
 from brakit.record import PLAIN, plain_value
 
 TYPE_CHECKING = False
@@ -48,7 +48,7 @@ class State:
         self.record = record
         self.handed = handed
         self.before = _event.get()
-        self.passing = logging.passing.get()
+        self.passing = _logs.passing.get()
 
 
 def instrument(patch: Patches) -> None:
@@ -66,11 +66,11 @@ def _instrument(patch: Patches) -> None:
 
 def before(self: Any, method_name: str, event: object = None, **event_kw: Any) -> State | None:
     active = client.current()
-    if active is None or logging.passing.get() not in (None, "logging"):
+    if active is None or _logs.passing.get() not in (None, "logging"):
         return None
     given = self._context
     fields = {**given, **event_kw} if type(given) is dict else dict(event_kw)
-    log = active.record("log", level=logging.level_of(LEVELS.get(method_name, 20)), logger="structlog")
+    log = active.record("log", level=_logs.level_of(LEVELS.get(method_name, 20)), logger="structlog")
     log.site = callsite.find(sys._getframe())
     message = event if event is not None else fields.get("event", "")
     log.data["message"] = message if type(message) is str else str(plain_value(message))
@@ -83,7 +83,7 @@ def before(self: Any, method_name: str, event: object = None, **event_kw: Any) -
         error = error if isinstance(error, BaseException) else error[1] if type(error) is tuple else sys.exc_info()[1]
         if isinstance(error, BaseException):
             log.data["exception"] = errors.describe(error)
-    names = [name for name in fields if name not in OWN][: logging.MAX_FIELDS]
+    names = [name for name in fields if name not in OWN][: _logs.MAX_FIELDS]
     if names:
         log.data["fields"] = {name: plain_value(fields[name]) for name in names}
     library = sys.modules.get("logging")
@@ -91,18 +91,18 @@ def before(self: Any, method_name: str, event: object = None, **event_kw: Any) -
     state = State(log, below)
     _event.set(log)
     if below:
-        logging.above.set(log)
+        _logs.above.set(log)
     else:
-        logging.passing.set("structlog")
+        _logs.passing.set("structlog")
     return state
 
 
 def after(state: State, _: Any, __: object) -> None:
     _event.set(state.before)
     if state.handed:
-        logging.above.set(None)
+        _logs.above.set(None)
         return
-    logging.passing.set(state.passing)
+    _logs.passing.set(state.passing)
     active = client.current()
     if active is not None:
         state.record.emit(active.buffer)

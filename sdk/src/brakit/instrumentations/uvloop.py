@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from brakit.instrumentations import asyncio
+from brakit.instrumentations import _loops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,4 +14,4 @@ SUPPORTS = ">=0.14"
 
 
 def instrument(patch: Patches) -> None:
-    asyncio.watch(patch, sys.modules["uvloop"].Loop, "uvloop:Loop")
+    _loops.watch(patch, sys.modules["uvloop"].Loop, "uvloop:Loop")
