@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextvars import ContextVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ MAX_FILES = 20_000
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _LIBRARY_FOLDERS = ("site-packages", "dist-packages")
 _own: dict[str, bool] = {}
+
+handed: ContextVar[tuple[CodeType, int] | None] = ContextVar("brakit_handed", default=None)
+"""The app's line that waits for what goes on in this thread: where none of its own is on the stack, this one has led here."""
 
 
 def is_own(filename: str) -> bool:
@@ -51,7 +55,7 @@ def _not_own() -> tuple[str, ...]:
 
 
 def find(frame: FrameType | None) -> tuple[CodeType, int] | None:
-    """The innermost own frame from `frame` outwards, None when there is none.
+    """The innermost own frame from `frame` outwards; else the line that waits for this thread, None when there is none.
 
     Async SQLAlchemy runs the driver in a greenlet, whose frames end where it was switched to: the walk goes on in its parent
     (https://docs.sqlalchemy.org/en/20/_modules/sqlalchemy/util/concurrency.html).
@@ -72,16 +76,16 @@ def find(frame: FrameType | None) -> tuple[CodeType, int] | None:
                 return code, frame.f_lineno
             frame = frame.f_back
         else:
-            return None
+            return handed.get()
         if greenlet is None:
             library = sys.modules.get("greenlet")
             greenlet = library.getcurrent() if library is not None else None
         greenlet = greenlet.parent if greenlet is not None else None
         if greenlet is None:
-            return None
+            return handed.get()
         frame = greenlet.gr_frame
         if frame is None:
-            return None
+            return handed.get()
 
 
 def frames_of(traceback: TracebackType | None) -> list[tuple[CodeType, int]]:
