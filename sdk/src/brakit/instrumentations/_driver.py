@@ -149,7 +149,7 @@ class Driver:
         elif link.transaction is None:
             link.transaction = query.transaction_id = f"{self.source}-{next(self.transactions)}"
 
-    def ended(self, connection: Any) -> None:
+    def ended(self, connection: Any, *_: Any) -> None:
         """A transaction has ended or begun where no statement of the app's tells."""
         link: Link | None = self.links.get(connection)
         if link is not None:
@@ -175,43 +175,46 @@ class Driver:
         query.ended = clock()
         query.running = False
         query.error = errors.text_of(error)
-        query.over = True
-        query.emit(self.buffer)
         self.settle(query, connection)
+        self.over(query)
 
     # Hooks around a cursor's methods.
 
     def execute(self, cursor: Any, statement: Any = None, params: Any = None, *_: Any, **named: Any) -> Query | None:
-        if covered.get() == "db.query":
+        connection = self.connection(cursor)
+        if connection is None or covered.get() == "db.query":
             return None
-        before = self.open.pop(cursor)
-        if before is not None:
-            self.over(before)
+        self.closing(cursor)
         if named:
             statement = named.get(self.names[0], statement)
             params = named.get(self.names[1], params)
-        return self.start(self.connection(cursor), statement, params)
+        return self.start(connection, statement, params)
 
     def executemany(self, cursor: Any, statement: Any = None, params: Any = None, *_: Any, **named: Any) -> Query | None:
         """What the driver does for its many sets of parameters is one record: its own `execute` is covered meanwhile."""
-        if covered.get() == "db.query":
+        connection = self.connection(cursor)
+        if connection is None or covered.get() == "db.query":
             return None
-        before = self.open.pop(cursor)
-        if before is not None:
-            self.over(before)
+        self.closing(cursor)
         if named:
             statement = named.get(self.names[0], statement)
             params = named.get(self.names[1], params)
-        query = self.start(self.connection(cursor), statement, None, size(params), many=True)
+        number = size(params)
+        if number == 0:
+            # Nothing is sent.
+            return None
+        query = self.start(connection, statement, None, number, many=True)
         query.outer = covered.get()
         covered.set("db.query")
         return query
 
     def callproc(self, cursor: Any, name: Any = None, params: Any = None, *_: Any, **named: Any) -> Query | None:
-        if covered.get() == "db.query":
+        connection = self.connection(cursor)
+        if connection is None or covered.get() == "db.query":
             return None
+        self.closing(cursor)
         name = named.get("procname", name)
-        query = self.start(self.connection(cursor), f"CALL {name if type(name) is str else self.text(name)}", params)
+        query = self.start(connection, f"CALL {name if type(name) is str else self.text(name)}", params)
         query.outer = covered.get()
         covered.set("db.query")
         return query
@@ -245,12 +248,16 @@ class Driver:
 
     def reading(self, cursor: Any, *_: Any, **__: Any) -> Query | None:
         query: Query | None = self.open.get(cursor)
-        if query is not None:
-            query.mark = clock()
+        if query is None or query.running:
+            # The driver's `fetchall` may call its own `fetchone`.
+            return None
+        query.running = True
+        query.mark = clock()
         return query
 
     def read_one(self, query: Query, cursor: Any, row: Any) -> None:
         query.read_ns += clock() - query.mark
+        query.running = False
         if row is None:
             self.closing(cursor)
         else:
@@ -258,6 +265,7 @@ class Driver:
 
     def read_many(self, query: Query, cursor: Any, rows: Any) -> None:
         query.read_ns += clock() - query.mark
+        query.running = False
         number = size(rows)
         if number:
             query.rows += number  # type: ignore[operator]
@@ -271,6 +279,7 @@ class Driver:
     def read_failed(self, query: Query, cursor: Any, error: BaseException) -> None:
         """The end of an iteration, or a statement that fails only while its rows are read."""
         query.read_ns += clock() - query.mark
+        query.running = False
         if not isinstance(error, (StopIteration, StopAsyncIteration)):
             query.error = errors.text_of(error)
         self.closing(cursor)

@@ -1,0 +1,231 @@
+"""psycopg: statements of every cursor of psycopg 3, sync and async, through the generators that both share.
+
+`Connection.execute`, `Cursor.execute`, client-side, raw and server-side cursors, `stream`, `executemany` and COPY are one record each;
+in a pipeline a statement's record ends when its result arrives, and carries the error that arrives instead. A server-side cursor and a
+stream count the rows that have come from the server so far. The duration of a COPY reaches to its end, the app's own work on the data
+included; its data is not looked at. The transaction is the one that the server's status tells of.
+
+Not recorded: BEGIN, COMMIT, ROLLBACK and savepoints of `transaction()`, `commit()` and `rollback()`; the FETCHes of a cursor, which are
+part of its statement; notifications.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from brakit import guard
+from brakit.instrumentations._dbapi import row_count
+from brakit.instrumentations._driver import Beside, Driver, size
+from brakit.record import clock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+    from brakit.instrumentations._dbapi import Query
+    from brakit.patch import Patches
+
+SUPPORTS = ">=3.1"
+
+ACTIVE, IN_TRANSACTION, IN_ERROR = 1, 2, 3
+"""Of https://www.postgresql.org/docs/current/libpq-status.html#LIBPQ-PQTRANSACTIONSTATUS"""
+
+
+def instrument(patch: Patches) -> None:
+    driver = Psycopg(patch.client, "psycopg", "postgresql")
+    modules = sys.modules
+    base = modules["psycopg._cursor_base"].BaseCursor
+    server = modules["psycopg._server_cursor"].ServerCursor.__mro__[1]
+    for holder, name, before, after in (
+        (base, "_execute_gen", driver.execute, driver.run),
+        (base, "_stream_send_gen", driver.execute, driver.run_lazily),
+        (base, "_stream_fetchone_gen", driver.reading, driver.read_streamed),
+        (base, "_start_copy_gen", driver.execute, driver.run_lazily),
+        (server, "_declare_gen", driver.execute, driver.run_lazily),
+        (server, "_fetch_gen", driver.fetching, driver.read_fetched),
+        (server, "_close_gen", driver.closing, None),
+        (modules["psycopg._connection_base"].BaseConnection, "_exec_command", driver.command, None),
+    ):
+        patch.hook(holder, name, f"psycopg:{holder.__name__}.{name}", before, after)
+    pipeline = modules["psycopg._pipeline"].BasePipeline
+    patch.hook(pipeline, "_process_results", "psycopg:_process_results", driver.arriving, driver.arrived, driver.not_arrived)
+    many, many_done, many_failed = driver.hooks()["executemany"]
+    patch.hook(modules["psycopg"].Cursor, "executemany", "psycopg:Cursor.executemany", many, many_done, many_failed)
+    patch.probe("psycopg:AsyncCursor.executemany", driver.probe("executemany"))
+    copy = modules["psycopg"].Copy
+    patch.hook(copy, "finish", "psycopg:Copy.finish", driver.copying, driver.copied, driver.copy_failed)
+    patch.wrap(modules["psycopg"].AsyncCopy, "finish", "psycopg:AsyncCopy.finish", driver.copy_finish)
+
+
+class Psycopg(Driver):
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.failures = self.client.failures
+        self.piped = Beside(self.forsaken)
+
+    def inside(self, connection: Any) -> bool:
+        status = connection.pgconn.transaction_status
+        return status in (IN_TRANSACTION, IN_ERROR) or (status == ACTIVE and connection._autocommit is False)
+
+    def rows(self, cursor: Any) -> int | None:
+        # In a pipeline the results of a batch have not all arrived.
+        return None if cursor._conn._pipeline is not None else row_count(cursor.rowcount)
+
+    def written(self, query: Query, cursor: Any) -> None:
+        """The text of a statement that was composed, as it went to the server."""
+        if query.sql[:1] == "<" and cursor._query is not None:
+            text = cursor._query.query.decode("utf-8", "replace")
+            query.sql = text.partition(" FOR ")[2] if text.startswith("DECLARE ") else text
+
+    def command(self, connection: Any, command: Any, *_: Any, **__: Any) -> None:
+        if type(command) is bytes and (command[:5] == b"BEGIN" or command[:6] == b"COMMIT" or command == b"ROLLBACK"):
+            self.ended(connection)
+
+    # A statement, whose generator is run by whoever waits for the server.
+
+    def run(self, query: Query, cursor: Any, steps: Any) -> Generator[Any, Any, Any]:
+        return self.steps(query, cursor, steps, self.executed)
+
+    def run_lazily(self, query: Query, cursor: Any, steps: Any) -> Generator[Any, Any, Any]:
+        return self.steps(query, cursor, steps, self.begun)
+
+    def steps(self, query: Query, cursor: Any, steps: Any, after: Callable[..., None]) -> Generator[Any, Any, Any]:
+        guard.run(self.failures, "psycopg:pipe", self.pipe, query, cursor)
+        query.started = clock()
+        try:
+            result = yield from steps
+        except BaseException as error:
+            guard.run(self.failures, "psycopg:failed", self.failed, query, cursor, error)
+            raise
+        guard.run(self.failures, "psycopg:executed", after, query, cursor, result)
+        return result
+
+    def executed(self, query: Query, cursor: Any, result: Any) -> None:
+        self.written(query, cursor)
+        if cursor._conn._pipeline is None:
+            super().executed(query, cursor, result)
+        elif not query.emitted:
+            query.ended = clock()
+            self.settle(query, cursor._conn)
+            query.hold(self.buffer)
+
+    def executed_many(self, query: Query, cursor: Any, result: Any) -> None:
+        self.written(query, cursor)
+        super().executed_many(query, cursor, result)
+
+    def begun(self, query: Query, cursor: Any, _result: Any) -> None:
+        query.ended = clock()
+        self.written(query, cursor)
+        self.wait(query, cursor._conn, cursor)
+
+    def failed(self, query: Query, cursor: Any, error: BaseException) -> None:
+        waiting = self.piped.get(cursor)
+        if waiting is not None and query in waiting:
+            queue = cursor._conn._pipeline.result_queue if cursor._conn._pipeline is not None else ()
+            if any(entry is not None and entry[0] is cursor for entry in queue):
+                # It has been sent: the error is that of another statement, whose result came back meanwhile.
+                query.hold(self.buffer)
+                return
+            waiting.remove(query)
+        if not query.emitted:
+            self.written(query, cursor)
+            super().failed(query, cursor, error)
+
+    # A pipeline.
+
+    def pipe(self, query: Query, cursor: Any) -> None:
+        if cursor._conn._pipeline is None:
+            return
+        waiting = self.piped.get(cursor)
+        if waiting is None:
+            waiting = []
+            self.piped.set(cursor, waiting)
+        waiting.append(query)
+
+    def arriving(self, _pipeline: Any, queued: Any, *_: Any, **__: Any) -> Any:
+        waiting = self.piped.get(queued[0]) if queued is not None else None
+        return (waiting.pop(0), queued[0]) if waiting else None
+
+    def arrived(self, state: Any, _pipeline: Any, _result: Any) -> None:
+        query, cursor = state
+        query.ended = clock()
+        query.rows = row_count(cursor.rowcount)
+        self.over(query)
+
+    def not_arrived(self, state: Any, _pipeline: Any, error: BaseException) -> None:
+        query, cursor = state
+        self.fail(query, cursor._conn, error)
+
+    def forsaken(self, waiting: Any) -> None:
+        for query in waiting:
+            self.over(query)
+
+    # Rows of a stream and of a server-side cursor, as they come from the server.
+
+    def read_streamed(self, query: Query, cursor: Any, steps: Any) -> Generator[Any, Any, Any]:
+        return self.fetched(query, cursor, steps, lambda result: None if result is None else result.ntuples)
+
+    def fetching(self, cursor: Any, number: Any = None, *_: Any) -> Any:
+        query = self.reading(cursor)
+        return None if query is None else (query, number)
+
+    def read_fetched(self, state: Any, cursor: Any, steps: Any) -> Generator[Any, Any, Any]:
+        query, number = state
+
+        def count(rows: Any) -> int | None:
+            got = size(rows) or 0
+            if number is None or got < number:
+                query.rows += got
+                return None
+            return got
+
+        return self.fetched(query, cursor, steps, count)
+
+    def fetched(self, query: Query, cursor: Any, steps: Any, count: Callable[[Any], int | None]) -> Generator[Any, Any, Any]:
+        query.mark = clock()
+        try:
+            result = yield from steps
+        except BaseException as error:
+            guard.run(self.failures, "psycopg:read", self.read_failed, query, cursor, error)
+            raise
+        guard.run(self.failures, "psycopg:read", self.read, query, cursor, result, count)
+        return result
+
+    def read(self, query: Query, cursor: Any, result: Any, count: Callable[[Any], int | None]) -> None:
+        query.read_ns += clock() - query.mark
+        query.running = False
+        number = count(result)
+        if number is None:
+            self.closing(cursor)
+        else:
+            query.rows += number  # type: ignore[operator]
+
+    # COPY.
+
+    def copying(self, copy: Any, *_: Any, **__: Any) -> Query | None:
+        query: Query | None = self.open.pop(copy.cursor)
+        return query
+
+    def copied(self, query: Query, copy: Any, _result: Any) -> None:
+        query.ended = clock()
+        results = copy.cursor._results
+        number = results[0].command_tuples if results else None
+        query.rows = row_count(copy.cursor.rowcount if number is None else number)
+        self.over(query)
+        self.settle(query, copy.connection)
+
+    def copy_failed(self, query: Query, copy: Any, error: BaseException) -> None:
+        self.fail(query, copy.connection, error)
+
+    def copy_finish(self, call: Any) -> Generator[None, Any, None]:
+        copy = call.args[0]
+        query = self.copying(copy)
+        if query is None:
+            return
+        try:
+            yield
+        except guard.Raised as raised:
+            self.copy_failed(query, copy, raised.error)
+        else:
+            self.copied(query, copy, None)
