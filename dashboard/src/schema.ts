@@ -273,6 +273,13 @@ export interface Errors {
   next?: string;
 }
 
+/** `GET /api/jobs`, newest first. */
+export interface Jobs {
+  total: number;
+  entries: Job[];
+  next?: string;
+}
+
 export interface QueryEntry {
   type: "query";
   timestamp: number;

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from brakit_server.records import AuthCheck, Callsite, Error, Fetch, Frame, Log, Query, Request, Span
+from brakit_server.records import AuthCheck, Callsite, Error, Fetch, Frame, Job, Log, Query, Request, Span
 
 Severity = Literal["critical", "warning", "info"]
 State = Literal["open", "fixing", "resolved", "stale", "regressed"]
@@ -62,6 +62,14 @@ class Errors(Answer, kw_only=True):
 
     total: int
     entries: list[Error]
+    next: str | None = None
+
+
+class Jobs(Answer, kw_only=True):
+    """`GET /api/jobs`, newest first."""
+
+    total: int
+    entries: list[Job]
     next: str | None = None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from brakit_server.records import Callsite, Error, Fetch, Frame, Log, Query, Request, Span
+from brakit_server.records import Callsite, Error, Fetch, Frame, Job, Log, Query, Request, Span
 from brakit_server.stores import Batch, Resource
 
 NOW = 1_790_000_000_000.0
@@ -61,6 +61,10 @@ class Make:
 
     def span(self, owner: str | None, **more: Any) -> tuple[str, Span]:
         return "span", Span(**self._around(owner, {"name": "work", "duration_ms": 3.0, "span_id": "s", **more}))
+
+    def job(self, id: str, parent: str | None = None, **more: Any) -> tuple[str, Job]:
+        fields = {"id": id, "name": "shop.mail", "duration_ms": 7.0, "status": "succeeded", "source": "celery", **more}
+        return "job", Job(**self._around(parent, fields))
 
     def site(self, line: int) -> Callsite:
         return Callsite(file="app.py", line=line, function="view")

@@ -175,6 +175,26 @@ async def test_one_request_with_its_events(store: Store, make: Any, batch: Any, 
     assert (len(activity[own]), activity["nobody"]) == (3, [])
 
 
+async def test_jobs(store: Store, make: Any, batch: Any, hex_id: Any) -> None:
+    request, first, second = hex_id(), hex_id(), hex_id()
+    await store.append(batch(make.request(request), make.log(request), make.query(first, "s9"), make.log(first, "in the job")))
+    await store.append(batch(make.job(first, request), make.job(second, first, name="shop.bill", status="failed", error="E: no")))
+    assert [job.id for job in (await store.jobs(Where())).entries] == [second, first]
+    assert [job.id for job in (await store.jobs(Where(request_id=first))).entries] == [second, first]
+    assert [job.id for job in (await store.jobs(Where(request_id=request))).entries] == [first]
+    assert [job.id for job in (await store.jobs(Where(status="failed"))).entries] == [second]
+    assert [job.id for job in (await store.jobs(Where(endpoint="shop.mail"))).entries] == [first]
+    assert [job.id for job in (await store.jobs(Where(search="BILL"))).entries] == [second]
+    assert (await store.jobs(Where(status="junk"))).total == (await store.jobs(Where(request_id="nobody"))).total == 0
+    activity = await store.activity([request, first, second])
+    assert [[each.kind for each in activity[id]] for id in (request, first, second)] == [["log"], ["db.query", "log"], []]
+    timeline = (await store.timelines([request]))[request]
+    assert [each.kind for each in timeline.entries] == ["log"]
+    assert (await store.children(request), await store.timelines([first])) == ([], {})
+    assert (await store.queries(Where(endpoint="shop.mail"))).total == 1
+    assert (await store.query_shapes(Where()))[0].endpoints == ["shop.mail"]
+
+
 async def test_shapes(store: Store, make: Any, batch: Any) -> None:
     slow = [make.query("a", "slow", duration_ms=ms, call_site=make.site(3)) for ms in (100.0, 200.0, 300.0)]
     await store.append(batch(make.request("a"), *slow, make.query("a", "quick", error="E: no"), make.query(None, "quick")))

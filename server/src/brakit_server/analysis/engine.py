@@ -23,7 +23,7 @@ from brakit_server.analysis.rules import load
 from brakit_server.analysis.timeline import Timeline
 from brakit_server.analysis.window import Window
 from brakit_server.answers import Category, EndpointMetrics, LiveEndpointData, State, StatefulIssue
-from brakit_server.records import Entry, Error, Request
+from brakit_server.records import Entry, Error, Job, Request
 from brakit_server.stores import Store, Stored, StoreUnavailable, Where
 from brakit_server.stores import Timeline as StoredTimeline
 
@@ -132,6 +132,9 @@ class Engine:
             entry = each.entry
             if isinstance(entry, Request):
                 self._backlog.request(entry, now)
+            elif isinstance(entry, Job):
+                # An owner as a request is, which the rules do not know: no part of the request that enqueued it.
+                continue
             elif entry.parent_request_id:
                 self._backlog.event(entry, entry.parent_request_id, now)
             elif isinstance(entry, Error):

@@ -137,7 +137,7 @@ class _Reader:
     def _entry(self, kind: str, values: dict[str, Any], event: dict[str, Any]) -> Entry:
         request_id, parent = _id(event.get("requestId")), _id(event.get("parentId"))
         timestamp = self._start(kind, values, event)
-        if kind == "request":
+        if kind in ("request", "job"):
             id = _id(values.get("id")) or _id(event.get("id")) or _fresh_id()
             # Nothing caused itself.
             owner = next((cause for cause in (parent, request_id) if cause not in (None, id)), None)

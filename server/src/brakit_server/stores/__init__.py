@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from brakit_server.answers import ErrorGroup, QueryShape, Run, StatefulIssue
-from brakit_server.records import Entry, Error, Fetch, Log, Query, Request
+from brakit_server.records import Entry, Error, Fetch, Job, Log, Query, Request
 
 T = TypeVar("T")
 
@@ -65,11 +65,11 @@ class Where(msgspec.Struct, kw_only=True, frozen=True):
     """Which events: every condition that is set must hold."""
 
     request_id: str | None = None
-    """Owner of the event; for requests, the request itself."""
+    """Owner of the event; for requests, the request itself; for jobs, the job itself or what enqueued it."""
     service: str | None = None
     method: str | None = None
     status: str | None = None
-    """`404`, or a class: `4xx`; of fetches, `0` for no answer. Anything else matches nothing."""
+    """`404`, or a class: `4xx`; of fetches, `0` for no answer; of jobs, how they ended. Anything else matches nothing."""
     search: str | None = None
     """Case-insensitive substring of the kind's main texts (requests: url and bodies, or the whole id; queries: sql; fetches: url;
     logs: message, logger; errors: name, message)."""
@@ -133,6 +133,7 @@ class Store(Protocol):
     async def fetches(self, where: Where) -> Page[Fetch]: ...
     async def logs(self, where: Where) -> Page[Log]: ...
     async def errors(self, where: Where) -> Page[Error]: ...
+    async def jobs(self, where: Where) -> Page[Job]: ...
 
     async def timelines(self, request_ids: list[str]) -> dict[str, Timeline]:
         """The requests among `request_ids` that are stored, with their events."""

@@ -10,7 +10,7 @@ from brakit_server.answers import ErrorGroup, QueryShape
 from brakit_server.records import Callsite, Error, Query
 from brakit_server.stores import Where
 from brakit_server.stores.sqlite.lists import conditions
-from brakit_server.stores.sqlite.rows import ERROR, QUERY, REQUEST, own_frame, record
+from brakit_server.stores.sqlite.rows import ERROR, JOB, QUERY, REQUEST, own_frame, record
 
 SAMPLE = 20_000
 """Newest events that percentiles, endpoints and services are taken from."""
@@ -175,7 +175,8 @@ def _endpoints(connection: sqlite3.Connection, owners: set[int]) -> dict[int, in
     result: dict[int, int] = {}
     for owner in owners:
         found = connection.execute(
-            "SELECT endpoint FROM event WHERE owner = ? AND +kind = ? AND endpoint IS NOT NULL LIMIT 1", (owner, REQUEST)
+            "SELECT endpoint FROM event WHERE owner = ? AND +kind IN (?, ?) AND endpoint IS NOT NULL LIMIT 1",
+            (owner, REQUEST, JOB),
         ).fetchone()
         if found is not None:
             result[owner] = found[0]

@@ -7,7 +7,7 @@ import sqlite3
 import msgspec
 
 from brakit_server.stores import Where
-from brakit_server.stores.sqlite.rows import ERROR, FETCH, LOG, QUERY, REQUEST, owner_id
+from brakit_server.stores.sqlite.rows import ERROR, FETCH, JOB, JOB_STATUS, LOG, QUERY, REQUEST, owner_id
 
 NO_SUCH = -1
 """Stands for a text that the file does not know: no row has it."""
@@ -21,6 +21,7 @@ _TEXTS = {
     FETCH: ("$.url",),
     LOG: ("$.message", "$.logger"),
     ERROR: ("$.name", "$.message"),
+    JOB: ("$.name", "$.queue", "$.messageId", "$.error"),
 }
 
 _HAS_STATUS = (REQUEST, FETCH)
@@ -63,10 +64,14 @@ def conditions(connection: sqlite3.Connection, kind: int, where: Where) -> Condi
         found.event = "event INDEXED BY event_request"
     if where.request_id is not None:
         owner = owner_id(connection, where.request_id)
-        found.add("event.owner = ?", NO_SUCH if owner is None else owner)
+        wanted = NO_SUCH if owner is None else owner
+        if kind == JOB:
+            found.add("(event.owner = ? OR event.parent = ?)", wanted, wanted)
+        else:
+            found.add("event.owner = ?", wanted)
     if where.endpoint is not None:
         endpoint = word(connection, where.endpoint)
-        if kind == REQUEST:
+        if kind in (REQUEST, JOB):
             found.add("event.endpoint = ?", endpoint)
         else:
             found.add("event.owner IN (SELECT owner FROM event WHERE endpoint = ?)", endpoint)
@@ -81,6 +86,8 @@ def conditions(connection: sqlite3.Connection, kind: int, where: Where) -> Condi
     if where.status is not None and kind in _HAS_STATUS:
         low, high = status_range(where.status)
         found.add("event.status BETWEEN ? AND ?", low, high)
+    elif where.status is not None and kind == JOB:
+        found.add("event.status = ?", JOB_STATUS.get(where.status, NO_SUCH))
     if where.since is not None:
         found.add("event.seq >= ? AND event.at >= ?", seq_at(connection, where.since), where.since)
     if where.search:

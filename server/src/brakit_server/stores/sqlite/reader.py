@@ -14,7 +14,7 @@ from brakit_server.records import Request
 from brakit_server.stores import RequestPoint, Stored, StoreUnavailable, Timeline
 from brakit_server.stores.sqlite import schema
 from brakit_server.stores.sqlite.lists import folded_in, seq_at
-from brakit_server.stores.sqlite.rows import REQUEST, kind_of, owner_id, record, stored
+from brakit_server.stores.sqlite.rows import JOB, REQUEST, kind_of, owner_id, record, stored
 
 T = TypeVar("T")
 
@@ -72,12 +72,12 @@ class Reader:
 
 
 def activity(connection: sqlite3.Connection, owners: list[str]) -> dict[str, list[Stored]]:
-    """Everything but requests by owner, by start."""
+    """Everything but requests and jobs by owner, by start."""
     result: dict[str, list[Stored]] = {}
     for text in owners:
         owner = owner_id(connection, text)
         rows = connection.execute(
-            _STORED + "WHERE event.owner = ? AND +event.kind <> ? ORDER BY event.at, event.seq", (owner, REQUEST)
+            _STORED + "WHERE event.owner = ? AND +event.kind NOT IN (?, ?) ORDER BY event.at, event.seq", (owner, REQUEST, JOB)
         )
         result[text] = [one for row in rows if (one := stored(*row)) is not None]
     return result

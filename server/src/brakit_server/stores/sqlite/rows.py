@@ -10,14 +10,16 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from brakit_server.records import KINDS, Callsite, Entry, Error, Fetch, Frame, Log, Query, Request, Span
+from brakit_server.records import KINDS, Callsite, Entry, Error, Fetch, Frame, Job, Log, Query, Request, Span
 from brakit_server.stores import Opaque, Stored
 
 NUMBERS = {"request": 1, "db.query": 2, "fetch": 3, "log": 4, "error": 5, "auth.check": 6, "span": 7, "job": 8}
 """Kind → what stands for it in the file. Unknown kinds are 0, and their name is the row's `name`."""
 
 OTHER = 0
-REQUEST, QUERY, FETCH, LOG, ERROR = 1, 2, 3, 4, 5
+REQUEST, QUERY, FETCH, LOG, ERROR, JOB = 1, 2, 3, 4, 5, 8
+JOB_STATUS = {"succeeded": 0, "failed": 1, "retried": 2, "rejected": 3}
+"""How a job ended → what stands for it in the file."""
 
 _KINDS = {number: kind for kind, number in NUMBERS.items()}
 _DECODERS: dict[int, msgspec.json.Decoder[Entry]] = {
@@ -37,11 +39,12 @@ class Row(NamedTuple):
     at: float
     ms: float | None
     owner: str | None
-    """Of a request: its own id, so that one look-up finds it with its events."""
+    """Of a request or job: its own id, so that one look-up finds it with its events."""
     parent: str | None
-    """Of a request: what caused it."""
+    """Of a request or job: what caused it."""
     service: str | None
     endpoint: str | None
+    """Of a job: its name."""
     name: str | None
     """Method, level, operation or class."""
     shape: str | None
@@ -80,6 +83,11 @@ def row(kind: str, entry: Entry, endpoint_of: EndpointOf) -> Row:
             return Row(number, at, entry.duration_ms, owner, None, service, None, entry.method, None, entry.status_code, None)
         case Error():
             return Row(number, at, None, owner, None, service, None, entry.name, group_key(entry), int(bool(entry.handled)), None)
+        case Job():
+            status = JOB_STATUS.get(entry.status or "")
+            return Row(
+                number, at, entry.duration_ms, entry.id, owner, service, entry.name[:128], entry.source, None, status, None
+            )
         case Span():
             return Row(number, at, entry.duration_ms, owner, None, service, None, entry.name[:128], None, None, None)
         case _:

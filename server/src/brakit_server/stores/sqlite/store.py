@@ -12,11 +12,11 @@ from typing import TypeVar
 import msgspec
 
 from brakit_server.answers import ErrorGroup, QueryShape, Run, StatefulIssue
-from brakit_server.records import Entry, Error, Fetch, Log, Query, Request
+from brakit_server.records import Entry, Error, Fetch, Job, Log, Query, Request
 from brakit_server.stores import Batch, Page, RequestPoint, Size, Stored, StoreUnavailable, Timeline, Where
 from brakit_server.stores.sqlite import groups, lists, reader, retention, schema
 from brakit_server.stores.sqlite.appending import Appender
-from brakit_server.stores.sqlite.rows import ERROR, FETCH, LOG, QUERY, REQUEST, EndpointOf, readable, record
+from brakit_server.stores.sqlite.rows import ERROR, FETCH, JOB, LOG, QUERY, REQUEST, EndpointOf, readable, record
 from brakit_server.stores.sqlite.writer import Writer
 
 E = TypeVar("E", bound=Entry)
@@ -79,6 +79,9 @@ class SqliteStore:
 
     async def errors(self, where: Where) -> Page[Error]:
         return await self._page(Error, ERROR, where)
+
+    async def jobs(self, where: Where) -> Page[Job]:
+        return await self._page(Job, JOB, where)
 
     async def _page(self, kind: type[E], number: int, where: Where) -> Page[E]:
         def do(connection: sqlite3.Connection) -> Page[E]:
