@@ -168,8 +168,11 @@ def test_a_pipeline(connection: psycopg.Connection[Any], events: Events, in_requ
         with pytest.raises(psycopg.errors.UndefinedColumn):
             three(connection)
     datas = [event["data"] for event in events()]
-    assert [data.get("rowCount") for data in datas] == [1, 5, 1, None, None]
-    assert [data.get("error", "").partition(":")[0] for data in datas] == ["", "", "", "UndefinedColumn", "PipelineAborted"]
+    # The error may come back before the last statement is sent.
+    assert [data.get("rowCount") for data in datas] in ([1, 5, 1, None], [1, 5, 1, None, None])
+    errors = [data.get("error", "").partition(":")[0] for data in datas]
+    assert errors[:4] == ["", "", "", "UndefinedColumn"]
+    assert errors[4:] in ([], ["PipelineAborted"])
     assert all(data["duration"] >= 0 for data in datas)
 
 
