@@ -3,9 +3,11 @@ import { flushSync, mount, unmount, type Component } from 'svelte';
 import { afterEach, describe, expect, it } from 'vitest';
 import EventPanel from '../src/parts/EventPanel.svelte';
 import Exchange from '../src/parts/Exchange.svelte';
+import FlowView from '../src/parts/FlowView.svelte';
+import IssueBanner from '../src/parts/IssueBanner.svelte';
 import IssueCard from '../src/parts/IssueCard.svelte';
 import Waterfall from '../src/parts/Waterfall.svelte';
-import type { RequestDetail } from '../src/schema.ts';
+import type { Flows, RequestDetail } from '../src/schema.ts';
 import { tree } from '../src/waterfall.ts';
 import { World } from '../dev/server.ts';
 
@@ -98,5 +100,11 @@ describe.each(PAYLOADS)('%j', (payload) => {
       );
     }
     for (const issue of world.issues) harmless(await page(IssueCard, { issue: poisoned(issue, payload) }));
+    const open = world.issues.map((issue) => poisoned(issue, payload, ['id', 'state', 'category']));
+    const banner = await page(IssueBanner, { request: 'r1', issues: open });
+    harmless(banner);
+    expect(banner.textContent).toContain(payload.slice(0, 6));
+    const { flows } = world.answer('flows', new URLSearchParams()) as Flows;
+    for (const flow of flows.slice(0, 3)) harmless(await page(FlowView, { flow: poisoned(flow, payload) }));
   });
 });
