@@ -272,9 +272,8 @@ def coverage_page() -> str:
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "SUPPORTS"
         )
         library, _, summary = docstring.partition("\n")[0].partition(": ")
-        rows.append(
-            f"| [{library}](#{path.stem.lower()}) | {supports or 'any'} | {summary[:1].upper()}{summary[1:].replace('|', chr(92) + '|')} |"
-        )
+        sentence = (summary[:1].upper() + summary[1:]).replace("|", r"\|")
+        rows.append(f"| [{library}](#{path.stem.lower()}) | {supports or 'any'} | {sentence} |")
         parts += [f"## {path.stem}", f"Versions: {supports or 'any'}", docstring]
     head = [
         "# Coverage",
