@@ -1,10 +1,15 @@
-"""sys: the exception that ends the program."""
+"""sys: the exception that ends the program, and those that nobody can catch."""
 
 from __future__ import annotations
 
-from typing import Any
+import re
+import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from brakit.client import Client
 
 CODE = """
 import {brakit}
@@ -32,3 +37,33 @@ def test_leaving_is_no_error(py: Any, sink: Any, statement: str) -> None:
     plain = py(statement)
     assert ran.rc == plain.rc
     assert sink.events == []
+
+
+UNRAISABLE = """
+import {brakit}
+class Shelf:
+    def __del__(self):
+        raise LookupError("gone")
+for _ in range(2):
+    Shelf()
+"""
+
+
+def test_what_nobody_can_catch(py: Any, sink: Any) -> None:
+    ran = py(UNRAISABLE.format(brakit="brakit"), BRAKIT_ENABLE="1", BRAKIT_PORT=str(sink.port))
+    plain = py(UNRAISABLE.format(brakit="os"))
+    assert ran.rc == plain.rc == 0
+    assert _without_addresses(ran.stderr.replace("app0", "app1")) == _without_addresses(plain.stderr) != ""
+    first, _ = [event["data"] for event in sink.events if event["type"] == "error"]
+    assert (first["name"], first["mechanism"], first["handled"]) == ("LookupError", "unraisable", False)
+    assert (first["callsite"]["function"], first["callsite"]["line"]) == ("Shelf.__del__", 5)
+
+
+def _without_addresses(text: str) -> str:
+    return re.sub("0x[0-9a-f]+", "0x", text)
+
+
+def test_the_hooks_are_put_back(client: Client) -> None:
+    hooks: list[Any] = [sys.excepthook, sys.unraisablehook]
+    client.shutdown(0)
+    assert [sys.excepthook, sys.unraisablehook] == [hook.__wrapped__ for hook in hooks]

@@ -8,11 +8,10 @@ from brakit import context, errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from typing import Any
 
+    from brakit.client import Client
     from brakit.context import Owner
-    from brakit.guard import Call
     from brakit.patch import Patches
 
 OWNER = "_brakit_owner"
@@ -21,22 +20,31 @@ OWNER = "_brakit_owner"
 
 def watch(patch: Patches, loop: Any, place: str) -> None:
     """See the reports of one class of event loops."""
-    patch.wrap(loop, "call_exception_handler", f"{place}.call_exception_handler", call_exception_handler)
+
+    def report(_: Any, context: Any) -> None:
+        seen(patch.client, context)
+
+    patch.hook(loop, "call_exception_handler", f"{place}.call_exception_handler", report)
+    # A loop written in C has no frame of its own: what looks for the line that logs must pass by ours, as it does by logging's own.
+    wrapper = vars(loop)["call_exception_handler"]
+    logging = sys.modules.get("logging")
+    if logging is not None:
+        wrapper.__code__ = wrapper.__code__.replace(co_filename=vars(logging)["_srcfile"])
     if sys.version_info < (3, 12):
         patch.hook(loop, "create_task", f"{place}.create_task", before_task, after_task)
 
 
-def call_exception_handler(call: Call) -> Generator[None, Any, None]:
-    report = call.arg("context")
+def seen(client: Client, report: Any) -> None:
+    """Record the exception in a report, under the owner of what has failed."""
     error = report.get("exception") if type(report) is dict else None
-    if isinstance(error, BaseException) and not isinstance(error, (KeyboardInterrupt, SystemExit)):
-        # The loop reports it when the task is thrown away, which happens wherever that happens.
-        before = context.enter(_owner(report))
-        try:
-            errors.capture(call.client, error, "asyncio")
-        finally:
-            context.enter(before)
-    yield
+    if not isinstance(error, BaseException) or isinstance(error, (KeyboardInterrupt, SystemExit)):
+        return
+    # The loop reports it when the task is thrown away, which happens wherever that happens.
+    before = context.enter(_owner(report))
+    try:
+        errors.capture(client, error, "asyncio")
+    finally:
+        context.enter(before)
 
 
 def before_task(*_: Any, **__: Any) -> Owner | None:
@@ -45,9 +53,10 @@ def before_task(*_: Any, **__: Any) -> Owner | None:
 
 def after_task(owner: Owner, _: Any, task: Any) -> None:
     """A factory of the app's may make tasks that take no attribute: those have no owner then."""
-    attributes = getattr(task, "__dict__", None)
-    if type(attributes) is dict:
-        attributes[OWNER] = owner
+    try:
+        object.__setattr__(task, OWNER, owner)
+    except (AttributeError, TypeError):
+        return
 
 
 def _owner(report: dict[str, Any]) -> Owner | None:
@@ -58,10 +67,12 @@ def _owner(report: dict[str, Any]) -> Owner | None:
         if key == "handle":
             own = getattr(source, "_context", None)
         else:
-            owner: Owner | None = getattr(source, "__dict__", {}).get(OWNER)
-            if owner is not None:
+            try:
+                owner: Owner = object.__getattribute__(source, OWNER)
+            except AttributeError:
+                own = source.get_context() if hasattr(source, "get_context") else None
+            else:
                 return owner
-            own = source.get_context() if hasattr(source, "get_context") else None
         if own is not None:
             return context.owner_in(own)
         return None

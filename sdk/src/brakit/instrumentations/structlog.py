@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from brakit.patch import Patches
     from brakit.record import Record
 
-SUPPORTS = ">=21.1"
+SUPPORTS = ">=21.2"
 
 LEVELS = {
     "debug": 10,
@@ -69,7 +69,7 @@ def before(self: Any, method_name: str, event: object = None, **event_kw: Any) -
     if active is None or _logs.passing.get() not in (None, "logging"):
         return None
     given = self._context
-    fields = {**given, **event_kw} if type(given) is dict else dict(event_kw)
+    fields = {**_merged(self._processors), **(given if type(given) is dict else {}), **event_kw}
     log = active.record("log", level=_logs.level_of(LEVELS.get(method_name, 20)), logger="structlog")
     log.site = callsite.find(sys._getframe())
     message = event if event is not None else fields.get("event", "")
@@ -115,3 +115,13 @@ def processing(*_: Any) -> Record | None:
 def dropped(log: Record, _: Any, __: BaseException) -> None:
     """A processor has dropped the event, or has failed: nothing is logged."""
     log.emitted = True
+
+
+def _merged(processors: Any) -> dict[str, Any]:
+    """What is bound to the context, if one of the processors adds it."""
+    module = sys.modules.get("structlog.contextvars")
+    if module is None or type(processors) not in (list, tuple):
+        return {}
+    merge = module.merge_contextvars
+    bound: dict[str, Any] = module.get_contextvars() if any(processor is merge for processor in processors) else {}
+    return bound
