@@ -131,6 +131,8 @@ def test_beyond_loopback_everybody_needs_the_right_token(start: Any, event: Any)
     assert server.call("GET", "/__brakit/api/requests", headers={**lan, "Authorization": f"Bearer {write}"})[0] == 401
     assert server.call("GET", "/__brakit/api/requests", headers={**lan, "Authorization": f"Bearer {read}"})[0] == 200
     assert server.call("GET", "/__brakit/api/requests", headers={"Host": "0.0.0.0", "Authorization": f"Bearer {read}"})[0] == 421
+    for token in (read, write):
+        assert server.call("GET", "/__brakit/api/hello", headers={**lan, "Authorization": f"Bearer {token}"})[0] == 200
     body = b'{"_brakit": true, "version": 1, "events": []}'
     assert server.call("POST", "/__brakit/api/ingest", body, {**lan, "Authorization": f"Bearer {read}"})[0] == 401
     assert server.call("POST", "/__brakit/api/ingest", body, {**lan, "Authorization": f"Bearer {write}"})[0] == 204

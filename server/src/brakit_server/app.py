@@ -22,6 +22,7 @@ from starlette.routing import Mount, Route, Router
 from brakit_server import api
 from brakit_server.analysis.rules import SettingError
 from brakit_server.config import Config, ConfigError
+from brakit_server.connections import Connection
 from brakit_server.pipeline import Pipeline
 from brakit_server.running import Folder
 from brakit_server.security import API, PREFIX, Security
@@ -98,6 +99,7 @@ def serve(config: Config) -> int:
             server = _Server(
                 uvicorn.Config(
                     app,
+                    http=Connection,
                     access_log=False,
                     log_level="warning",
                     lifespan="on",

@@ -19,6 +19,7 @@ from brakit_server.config import Config
 PREFIX = "/__brakit"
 API = f"{PREFIX}/api"
 INGEST = f"{API}/ingest"
+HELLO = f"{API}/hello"
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
@@ -57,8 +58,12 @@ class Security:
         self._app = app
         self._names = frozenset((*LOOPBACK_NAMES, *_own_name(config.host), *config.allowed_hosts))
         self._guarded = not config.loopback
+        self._tokens = {
+            INGEST: (config.write_token,),
+            # SDKs ask it before they send, agents before they read.
+            HELLO: (config.write_token, config.read_token),
+        }
         self._read_token = config.read_token
-        self._write_token = config.write_token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -108,10 +113,11 @@ class Security:
 
     def _has_token(self, headers: list[tuple[bytes, bytes]], path: str) -> bool:
         given = _all(headers, b"authorization")
-        wanted = self._write_token if path == INGEST else self._read_token
-        if len(given) != 1 or wanted is None or given[0][:7].lower() != b"bearer ":
+        if len(given) != 1 or given[0][:7].lower() != b"bearer ":
             return False
-        return hmac.compare_digest(given[0][7:].strip(), wanted.encode())
+        found = given[0][7:].strip()
+        wanted = self._tokens.get(path, (self._read_token,))
+        return any(token is not None and hmac.compare_digest(found, token.encode()) for token in wanted)
 
 
 def _own_page(headers: list[tuple[bytes, bytes]], host: str, scope: Scope) -> bool:

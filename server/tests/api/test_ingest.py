@@ -173,11 +173,23 @@ def test_the_same_batch_again_is_stored_once(server: Any, event: Any) -> None:
 
 
 def test_a_body_that_never_ends_gets_an_answer_and_holds_up_nobody(server: Any, event: Any) -> None:
+    """Nor does a head: of a connection's first request, or of a later one."""
+    silent, early, later = (socket.create_connection(("127.0.0.1", server.port), 15) for _ in range(3))
+    early.sendall(b"GET /__brakit/api/hello HTTP/1.1\r\nHost: local")
+    later.sendall(b"GET /__brakit/api/hello HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert later.recv(65536).startswith(b"HTTP/1.1 200")
+    time.sleep(0.1)
+    later.sendall(b"GET /__brakit/api/hello HTTP/1.1\r\nHost: localhost\r\n")
     head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
     with socket.create_connection(("127.0.0.1", server.port), 15) as connection:
         connection.sendall(head.encode())
         good_after(server, event)
         assert connection.recv(65536).startswith(b"HTTP/1.1 408")
+    for one in (silent, early, later):
+        one.settimeout(3)
+        while one.recv(65536):
+            continue
+        one.close()
 
 
 def test_numbers_and_texts_that_json_has_no_word_for(server: Any, event: Any) -> None:
