@@ -395,6 +395,13 @@ def test_a_version_stands_in_the_module_or_beside_it(write: Any) -> None:
 # The contract that every file in the folder keeps
 
 
+def library(name: str) -> ModuleType:
+    """The target of an instrumentation."""
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"{name} is not installed here")
+    return importlib.import_module(name)
+
+
 def instrumentation(name: str) -> ModuleType:
     return importlib.import_module(f"brakit.instrumentations.{name}")
 
@@ -416,7 +423,7 @@ def test_each_file_has_the_import_name_of_its_target(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_restores_every_original(name: str) -> None:
-    importlib.import_module(name)
+    library(name)
     others = ",".join(other for other in NAMES if other != name)
     client = Client(Config({"BRAKIT_SKIP": others}), Decision(True, "on"))
     client.buffer.wake = lambda: None
@@ -441,8 +448,7 @@ def test_each_refuses_a_version_that_it_does_not_know(name: str, monkeypatch: py
         # A part of the standard library: its version is Python's.
         assert name in sys.stdlib_module_names
         return
-    library = importlib.import_module(name)
-    monkeypatch.setitem(vars(library), "__version__", "0.0.1")
+    monkeypatch.setitem(vars(library(name)), "__version__", "0.0.1")
     others = ",".join(other for other in NAMES if other != name)
     client = Client(Config({"BRAKIT_SKIP": others}), Decision(True, "on"))
     client.start()
@@ -454,7 +460,8 @@ def test_each_refuses_a_version_that_it_does_not_know(name: str, monkeypatch: py
         client.shutdown(0)
 
 
-def test_importing_brakit_after_the_libraries_instruments_them_all(client: Client) -> None:
-    for name in NAMES:
+def test_importing_the_libraries_instruments_them_all(client: Client) -> None:
+    installed = [name for name in NAMES if importlib.util.find_spec(name) is not None]
+    for name in installed:
         importlib.import_module(name)
-    assert set(NAMES) == set(client.patches.versions)
+    assert set(installed) <= set(client.patches.versions)
