@@ -5,6 +5,7 @@ Imported on the app's thread with the first record; what is dear to import comes
 
 from __future__ import annotations
 
+from _thread import get_ident
 from collections import deque
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
@@ -58,6 +59,8 @@ class Sender:
         self.lock = Lock()
         self.signal: SimpleQueue[None] = SimpleQueue()
         self.stopping = False
+        # Threads that flush: the sender's own makes way for them, or steady traffic would keep the lock with it.
+        self.flushing: set[int] = set()
         self.connection: Connection | None = None
         self.address: Address | None = None
         self.batch: Batch | None = None
@@ -99,6 +102,8 @@ class Sender:
                 break
             with self.lock:
                 arrived = self._shipped(0.0, False)
+            while self.flushing and not self.stopping:
+                sleep(0.005)
             if not arrived:
                 self._wait_for_server()
         with self.lock:
@@ -142,6 +147,8 @@ class Sender:
         ):
             if deadline and monotonic() > deadline:
                 return False
+            if self.flushing and not flushing:
+                return True
             if not self._connected(deadline):
                 return False
             if self.batch is None:
@@ -291,7 +298,13 @@ class Sender:
 
     def flush(self, timeout: float) -> bool:
         """Send what is there from the calling thread; True when all of it has arrived."""
-        deadline = monotonic() + timeout
+        self.flushing.add(get_ident())
+        try:
+            return self._flush(monotonic() + timeout)
+        finally:
+            self.flushing.discard(get_ident())
+
+    def _flush(self, deadline: float) -> bool:
         lost = self.lost
         while (left := deadline - monotonic()) > 0:
             # The thread holds the lock while it posts.
