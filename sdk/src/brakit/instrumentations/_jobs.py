@@ -52,7 +52,7 @@ class Run:
     `ids` is what `Enqueue.ids` made where the job was enqueued. Without any, the job belongs to whoever runs it right here, if anybody.
     """
 
-    __slots__ = ("before", "client", "ended", "error", "owner", "quiet", "record", "source")
+    __slots__ = ("before", "client", "done", "ended", "error", "owner", "quiet", "record", "source")
 
     def __init__(
         self,
@@ -76,6 +76,8 @@ class Run:
         self.source = source
         self.owner = owner
         self.error: BaseException | None = None
+        # When its function was done, where the queue goes on under this job.
+        self.done: int | None = None
         self.ended = False
         self.record = record = Record(
             "job",
@@ -100,7 +102,7 @@ class Run:
             return
         self.ended = True
         record = self.record
-        record.ended = clock()
+        record.ended = clock() if self.done is None else self.done
         error = self.error if error is None else error
         self.error = None
         record.data["status"] = status or ("succeeded" if error is None else "failed")
@@ -135,6 +137,9 @@ class Enqueue:
     def end(self, error: BaseException | None = None) -> None:
         """It is in the queue, unless `error` came up."""
         hush(self.quiet)
+        if self.quiet and self.span.owner is None:
+            # A worker moves a job from one of its lists to another.
+            return
         self.span.finish(self.buffer, error=None if error is None else errors.text_of(error))
 
 

@@ -93,11 +93,9 @@ def traced(call: Call, task: Any, eager: bool) -> Generator[None, Any, None]:
         result = yield
     except Raised as raised:
         # Eager mode lets the exception through, a Reject passes there as well.
-        error = raised.error
-        name = type(error).__name__
-        run.end(
-            "rejected" if name == "Reject" else "retried" if name == "Retry" else "failed", error, report=_unexpected(task, error)
-        )
+        name = type(raised.error).__name__
+        status = "rejected" if name == "Reject" else "retried" if name == "Retry" else "failed"
+        run.end(status, raised.error, report=_unexpected(task, raised.error))
         return
     info = result.info
     error = info.retval if info is not None else None
