@@ -17,20 +17,22 @@ MAX_FILES = 20_000
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _LIBRARY_FOLDERS = ("site-packages", "dist-packages")
-_own: dict[str, bool] = {}
+_BORDER = os.path.join("asgiref", "sync.py")
+"""The file whose frames lie between work that was handed to a thread and what that thread was doing before, which has not led to it."""
+_own: dict[str, bool | None] = {}
+"""For each file whether it is the app's own; None for the border."""
 
 handed: ContextVar[tuple[CodeType, int] | None] = ContextVar("brakit_handed", default=None)
-"""The app's line that waits for what goes on in this thread: where none of its own is on the stack, this one has led here."""
+"""The app's line that waits for what goes on in this thread: where no line of the app's is on the stack, this one has led here."""
 
 
 def is_own(filename: str) -> bool:
     """True for the app's own code: neither ours, nor the standard library's, nor an installed package's."""
-    own = _own.get(filename)
-    if own is None:
+    if filename not in _own:
         if len(_own) >= MAX_FILES:
             _own.clear()
-        own = _own[filename] = _judge(filename)
-    return own
+        _own[filename] = _judge(filename) or (None if filename.endswith(_BORDER) else False)
+    return bool(_own.get(filename))
 
 
 def _judge(filename: str) -> bool:
@@ -71,9 +73,14 @@ def find(frame: FrameType | None) -> tuple[CodeType, int] | None:
             try:
                 known = own[code.co_filename]
             except KeyError:
-                known = is_own(code.co_filename)
+                is_own(code.co_filename)
+                known = own.get(code.co_filename)
             if known:
                 return code, frame.f_lineno
+            if known is None:
+                site = handed.get()
+                if site is not None:
+                    return site
             frame = frame.f_back
         else:
             return handed.get()

@@ -132,7 +132,7 @@ def user_passes_test(call: Call) -> Generator[None, Any, None]:
 
 def tested(test: Any) -> Callable[[Call], Generator[None, Any, None]]:
     """A probe for what a view's decorator tests with, which is named by the decorator, or by the permissions in its closure."""
-    checked = test.__qualname__.partition(".<locals>")[0]
+    checked = test.__qualname__.partition(".<locals>")[0].replace("<lambda>", "user_passes_test")
     for name, cell in zip(test.__code__.co_freevars, test.__closure__ or (), strict=True):
         if name in ("perm", "perms"):
             checked = names(cell.cell_contents) or checked

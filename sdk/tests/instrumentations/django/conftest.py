@@ -110,6 +110,18 @@ async def astream(request):
             yield f"{number} "
     return http.StreamingHttpResponse(chunks())
 
+def marked(request, id):
+    names = [book.author.name for book in Book.objects.filter(id=id)]
+    log.warning("%d", id)
+    return http.HttpResponse(names[0])
+
+async def amarked(request, id):
+    book = await Book.objects.select_related("author").aget(id=id)
+    await asyncio.sleep(0.002)
+    await sync_to_async(log.warning)("%d", id)
+    await Author.objects.filter(id=id).aexists()
+    return http.HttpResponse(book.author.name)
+
 def echo(request):
     return http.HttpResponse(request.body)
 
@@ -146,6 +158,13 @@ async def amine(request):
 def by_hand(request):
     return http.HttpResponse(str(request.user.has_perm("shop.delete_book")))
 
+def by_hand_many(request):
+    return http.HttpResponse(str(request.user.has_perms(["shop.delete_book", "shop.add_book"])))
+
+def free(request):
+    return http.HttpResponse("free")
+free.login_required = False
+
 class Mine(LoginRequiredMixin, PermissionRequiredMixin, View):
     permission_required = ("shop.add_book",)
     def get(self, request):
@@ -168,6 +187,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from shop.models import Author
 
+class Staff(permissions.BasePermission):
+    def has_permission(self, request, view):
+        return request.user.is_staff
+    def has_object_permission(self, request, view, obj):
+        return False
+
 class Serializer(serializers.ModelSerializer):
     class Meta:
         model = Author
@@ -177,7 +202,7 @@ class Authors(viewsets.ModelViewSet):
     queryset = Author.objects.order_by("id")
     serializer_class = Serializer
     authentication_classes = [BasicAuthentication]
-    permission_classes = [permissions.IsAuthenticated & ~permissions.IsAdminUser]
+    permission_classes = [permissions.IsAuthenticated & ~Staff]
 
     @action(detail=True)
     def books(self, request, pk):
@@ -215,7 +240,9 @@ urlpatterns = [
     path("fail/", views.fail), path("refuse/", views.refuse), path("stream/", views.stream), path("authors/", views.authors),
     path("aauthors/", views.aauthors), path("astream/", views.astream), path("echo/", views.echo), path("enter/", views.enter),
     path("mine/", views.mine), path("add/", views.add), path("a-only/", views.a_only), path("amine/", views.amine),
-    path("by-hand/", views.by_hand), path("class-mine/", views.Mine.as_view()), path("tested/", views.Tested.as_view()),
+    path("by-hand/", views.by_hand), path("by-hand-many/", views.by_hand_many), path("free/", views.free),
+    path("marked/<int:id>/", views.marked), path("amarked/<int:id>/", views.amarked),
+    path("class-mine/", views.Mine.as_view()), path("tested/", views.Tested.as_view()),
     path("api/", include(api.router.urls)), path("api/open/", api.Open.as_view()), path("api/broken/", api.Broken.as_view()),
     path("api/both/", api.Both.as_view()),
 ]
@@ -246,7 +273,7 @@ class Command(BaseCommand):
     def handle(self, **options):
         raise ZeroDivisionError("crashed")
 """,
-    "runserver": """
+    "rqworker": """
 from django.core.management.base import BaseCommand
 from shop.models import Author
 
