@@ -43,16 +43,14 @@ class Fetch:
         self.before = cover(record)
 
     def uncover(self) -> None:
-        """The call is over; what was recorded around it goes on."""
+        """The call is over; what was recorded around it goes on. Belongs into a `finally`: whatever of ours fails, it must happen."""
         uncover(self.before)
 
     def finish(self, status: object, size: int | None = None) -> None:
-        self.uncover()
         self.record.finish(self.client.buffer, status_code=status, response_size=size)
 
     def fail(self, error: BaseException, status: object = 0) -> None:
         """`status` is that of the answer which the library made an exception of."""
-        self.uncover()
         code = status if type(status) is int else 0
         self.record.finish(self.client.buffer, status_code=code, error=errors.text_of(error))
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from brakit.guard import Call
     from brakit.patch import Patches
 
-SUPPORTS = ">=1.20,<2"
+SUPPORTS = ">=1.29,<2"
 
 _calling: ContextVar[Record | None] = ContextVar("brakit_botocore_call", default=None)
 """The API call that is being made; it has no method until something is sent."""
@@ -64,6 +64,8 @@ def send(call: Call) -> Generator[None, Any, None]:
                 fetch.fail(raised.error)
             else:
                 fetch.finish(response.status_code, _fetch.size_of(response.headers))
+            finally:
+                fetch.uncover()
         return
     if record.data["method"] is None:
         record.data["method"], record.data["url"] = _fetch.plain(request.method), _fetch.plain(request.url)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 
-from brakit import errors
 from brakit.guard import Raised
 from brakit.instrumentations import _fetch
 
@@ -85,13 +84,12 @@ def getresponse(call: Call) -> Generator[None, Any, None]:
     pending = vars(call.args[0]).pop(KEY, None)
     if pending is None or pending.fetch is None:
         return
-    record, buffer = pending.fetch.record, call.client.buffer
     try:
         response = yield
     except Raised as raised:
-        _fail(pending.fetch, raised.error)
+        pending.fetch.fail(raised.error)
     else:
-        record.finish(buffer, status_code=response.status, response_size=_fetch.size_of(response.headers))
+        pending.fetch.finish(response.status, _fetch.size_of(response.headers))
 
 
 def _watched(connection: Any, pending: Pending) -> Generator[None, Any, None]:
@@ -101,11 +99,7 @@ def _watched(connection: Any, pending: Pending) -> Generator[None, Any, None]:
     except Raised as raised:
         vars(connection).pop(KEY, None)
         if pending.fetch is not None:
-            _fail(pending.fetch, raised.error)
-
-
-def _fail(fetch: _fetch.Fetch, error: BaseException) -> None:
-    fetch.record.finish(fetch.client.buffer, status_code=0, error=errors.text_of(error))
+            pending.fetch.fail(raised.error)
 
 
 def _carry(client: Client, connection: Any, pending: Pending) -> None:

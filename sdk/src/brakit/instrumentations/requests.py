@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from brakit.guard import Call
     from brakit.patch import Patches
 
-SUPPORTS = ">=2.20,<3"
+SUPPORTS = ">=2.28,<3"
 
 _sending: ContextVar[int | None] = ContextVar("brakit_requests_session", default=None)
 """Identity of the session whose call is being recorded."""
@@ -47,6 +47,7 @@ def send(call: Call) -> Generator[None, Any, None]:
     else:
         fetch.finish(response.status_code, _size(response))
     finally:
+        fetch.uncover()
         _sending.set(outer)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from brakit.patch import Patches
     from brakit.record import Record
 
-SUPPORTS = ">=21.2"
+SUPPORTS = ">=21.5"
 
 LEVELS = {
     "debug": 10,

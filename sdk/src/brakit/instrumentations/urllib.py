@@ -40,6 +40,8 @@ def open(call: Call) -> Generator[None, Any, None]:
     else:
         _method(fetch, call, given)
         fetch.finish(getattr(response, "status", 0), _fetch.size_of(getattr(response, "headers", None)))
+    finally:
+        fetch.uncover()
 
 
 def _method(fetch: _fetch.Fetch, call: Call, given: Any) -> None:

@@ -39,6 +39,8 @@ def urlopen(call: Call) -> Generator[None, Any, None]:
         fetch.fail(raised.error)
     else:
         fetch.finish(response.status, _fetch.size_of(response.headers))
+    finally:
+        fetch.uncover()
 
 
 def _origin(pool: Any) -> str:

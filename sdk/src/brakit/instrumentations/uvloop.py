@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from brakit.patch import Patches
 
-SUPPORTS = ">=0.14"
+SUPPORTS = ">=0.17"
 
 
 def instrument(patch: Patches) -> None:

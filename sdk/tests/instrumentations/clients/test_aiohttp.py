@@ -119,6 +119,7 @@ async def test_cancelled_from_outside(client: Client, events: Events) -> None:
     assert [fetch["data"]["error"] for fetch in events("fetch")] == ["CancelledError"]
 
 
+@pytest.mark.skipif(not hasattr(aiohttp, "ClientMiddlewareType"), reason="middlewares came with aiohttp 3.12")
 async def test_what_a_middleware_calls_is_a_call_of_its_own(client: Client, events: Events, peer: Any) -> None:
     async def token(request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
         async with request.session.get(f"{peer.url}/token", middlewares=()):

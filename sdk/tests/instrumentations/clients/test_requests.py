@@ -11,6 +11,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from brakit import context
+from brakit.instrumentations import _fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,6 +173,21 @@ def test_what_could_not_be_prepared_is_no_call(client: Client, events: Events) -
     with pytest.raises(requests.exceptions.MissingSchema):
         requests.get("nowhere", timeout=5)
     assert events() == []
+
+
+@pytest.mark.failures
+@pytest.mark.parametrize("place", ["Fetch", "outgoing", "size_of"])
+def test_a_failure_of_ours_costs_an_event_and_nothing_else(
+    client: Client, peer: Any, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(_fetch, place, broken)
+    assert requests.post(peer.url, data=b"charge", timeout=5).json() == {"ok": True}
+    assert len(peer.seen) == 1
+    assert client.failures.counts
+    assert not _fetch.covered()
 
 
 def test_the_original_is_put_back(restored: Callable[..., None]) -> None:
