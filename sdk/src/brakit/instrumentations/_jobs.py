@@ -134,13 +134,16 @@ class Enqueue:
         self.ids = traveling(span_id)
         self.quiet = hush(True)
 
+    @property
+    def by_the_app(self) -> bool:
+        """False when a worker moves a job from one of its lists to another."""
+        return not self.quiet or self.span.owner is not None
+
     def end(self, error: BaseException | None = None) -> None:
         """It is in the queue, unless `error` came up."""
         hush(self.quiet)
-        if self.quiet and self.span.owner is None:
-            # A worker moves a job from one of its lists to another.
-            return
-        self.span.finish(self.buffer, error=None if error is None else errors.text_of(error))
+        if self.by_the_app:
+            self.span.finish(self.buffer, error=None if error is None else errors.text_of(error))
 
 
 def traveling(span_id: str) -> dict[str, str]:
