@@ -46,8 +46,9 @@ async def forget(error: BaseException, owner: context.Owner | None) -> None:
 def test_the_error_of_a_task_belongs_to_the_request_that_made_it(events: Events, loop: asyncio.AbstractEventLoop) -> None:
     owner, _, _ = context.request_owner(None, None)
     loop.run_until_complete(forget(LookupError("gone"), owner))
-    [error] = events("error")
+    error, log = events()
     data = error["data"]
+    assert (log["data"]["logger"], log["parentId"]) == ("asyncio", owner.id)
     assert (data["name"], data["message"], data["mechanism"], data["handled"]) == ("LookupError", "gone", "asyncio", False)
     assert (error["parentId"], data["callsite"]["function"]) == (owner.id, "fail")
 
@@ -66,6 +67,7 @@ def test_the_app_s_handler_gets_the_same_exception(events: Events, loop: asyncio
     [report] = reports
     assert report["exception"] is error
     assert (len(events("error")), report["message"]) == (1, "Task exception was never retrieved")
+    assert context.current() is None
 
 
 def test_an_error_in_a_callback(events: Events, loop: asyncio.AbstractEventLoop, caplog: pytest.LogCaptureFixture) -> None:

@@ -21,10 +21,10 @@ OWNER = "_brakit_owner"
 def watch(patch: Patches, loop: Any, place: str) -> None:
     """See the reports of one class of event loops."""
 
-    def report(_: Any, context: Any) -> None:
-        seen(patch.client, context)
+    def before(_: Any, report: Any) -> tuple[Owner | None] | None:
+        return seen(patch.client, report)
 
-    patch.hook(loop, "call_exception_handler", f"{place}.call_exception_handler", report)
+    patch.hook(loop, "call_exception_handler", f"{place}.call_exception_handler", before, leave, leave)
     # A loop written in C has no frame of its own: what looks for the line that logs must pass by ours, as it does by logging's own.
     wrapper = vars(loop)["call_exception_handler"]
     logging = sys.modules.get("logging")
@@ -34,17 +34,21 @@ def watch(patch: Patches, loop: Any, place: str) -> None:
         patch.hook(loop, "create_task", f"{place}.create_task", before_task, after_task)
 
 
-def seen(client: Client, report: Any) -> None:
-    """Record the exception in a report, under the owner of what has failed."""
+def seen(client: Client, report: Any) -> tuple[Owner | None] | None:
+    """Record the exception in a report. It is reported under the owner of what has failed; returns who was that before.
+
+    The loop reports a task when it is thrown away, which happens wherever that happens.
+    """
     error = report.get("exception") if type(report) is dict else None
     if not isinstance(error, BaseException) or isinstance(error, (KeyboardInterrupt, SystemExit)):
-        return
-    # The loop reports it when the task is thrown away, which happens wherever that happens.
+        return None
     before = context.enter(_owner(report))
-    try:
-        errors.capture(client, error, "asyncio")
-    finally:
-        context.enter(before)
+    client.attempt("asyncio", errors.capture, client, error, "asyncio")
+    return (before,)
+
+
+def leave(before: tuple[Owner | None], _: Any, __: object) -> None:
+    context.enter(before[0])
 
 
 def before_task(*_: Any, **__: Any) -> Owner | None:
