@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from brakit.guard import Call
     from brakit.patch import Patches
 
-SUPPORTS = ">=3.8,<4"
+SUPPORTS = ">=3.9,<4"
 
 
 def instrument(patch: Patches) -> None:
@@ -39,6 +39,8 @@ def request(call: Call) -> Generator[None, Any, None]:
         fetch.fail(raised.error, getattr(raised.error, "status", 0))
     else:
         fetch.finish(response.status, _fetch.size_of(response.headers))
+    finally:
+        fetch.uncover()
 
 
 def handshake(_: Call) -> Generator[None, Any, None]:
