@@ -135,6 +135,11 @@ class Exchange:
         if text.isascii() and text.isdigit():
             self.response.size = int(text)
 
+    def whole(self) -> bool:
+        """Whether the client has all that was announced: what it does then breaks off nothing."""
+        length = header(self.response_headers, "content-length")
+        return self.committed and length != "" and (length == str(self.response.size) or self.method == "HEAD")
+
     def lost(self) -> None:
         """The client has gone."""
         self.left = True
@@ -146,7 +151,7 @@ class Exchange:
         if not isinstance(error, Exception):
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
                 self.status = self.status if self.committed else 500
-            elif not self.finished:
+            elif not self.finished and not self.whole():
                 # Cancelled from outside, or closed without being read to the end.
                 self.left = True
             return

@@ -94,7 +94,7 @@ def begin(client: Client, scope: Scope) -> AsgiExchange | str:
 def note_received(exchange: Exchange, message: Message) -> bool:
     if message["type"] == "http.request":
         exchange.read(message.get("body", b""))
-    elif message["type"] == "http.disconnect" and not exchange.last:
+    elif message["type"] == "http.disconnect" and not exchange.last and not exchange.whole():
         exchange.lost()
     return False
 
