@@ -10,7 +10,7 @@ TEMPLATES = ROOT / "schema/templates"
 
 PATHS = {
     "instrumentation": ("sdk/src/brakit/instrumentations/{snake}.py", "sdk/tests/instrumentations/test_{snake}.py"),
-    "rule": ("server/src/brakit_server/analysis/rules/{snake}.py", "server/tests/analysis/rules/test_{snake}.py"),
+    "rule": ("server/src/brakit_server/analysis/rules/{snake}.py", "server/tests/analysis/corpus/{snake}.py"),
     "resource": ("server/src/brakit_server/api/{snake}.py", "server/tests/api/test_{snake}.py"),
     "command": ("server/src/brakit_server/cli/{snake}.py", "server/tests/cli/test_{snake}.py"),
     "view": ("dashboard/src/views/{camel}.svelte", "dashboard/src/views/{camel}.test.ts"),

@@ -172,7 +172,6 @@ def test_what_is_generated_is_up_to_date() -> None:
 
 MIRRORED = {
     SDK / "instrumentations": ROOT / "sdk/tests/instrumentations",
-    SERVER / "analysis/rules": ROOT / "server/tests/analysis/rules",
     SERVER / "cli": ROOT / "server/tests/cli",
 }
 
@@ -189,6 +188,11 @@ def test_each_of_them_has_its_test(folder: Path) -> None:
         if not (tests / path.stem).is_dir() and not list(tests.rglob(f"test_{path.stem}.py")):
             missing.append(str((tests / f"test_{path.stem}.py").relative_to(ROOT)))
     assert not missing, "\n".join(missing)
+
+
+def test_each_rule_has_its_labelled_cases() -> None:
+    rules = {path.stem for path in (SERVER / "analysis/rules").glob("[!_]*.py")}
+    assert rules == {path.stem for path in (ROOT / "server/tests/analysis/corpus").glob("*.py")}
 
 
 def test_each_file_of_the_core_has_its_test() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.line.processes import Process, Server
+from tests.line.processes import Process, Server, starter
 
 
 @pytest.fixture
@@ -22,12 +22,4 @@ def server(tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     """`start(command, name=…, **environment)` runs a process until the end of the test."""
-    started: list[Process] = []
-
-    def run(command: list[str], name: str = "app", **variables: str) -> Process:
-        started.append(Process(command, tmp_path, variables, name))
-        return started[-1]
-
-    yield run
-    for process in started:
-        process.stop()
+    yield from starter(tmp_path)

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,19 @@ class Server:
     def environment(self, service: str) -> dict[str, str]:
         """What an app needs to be observed by this server."""
         return {"BRAKIT_DIR": str(self.data), "BRAKIT_SERVICE": service, "BRAKIT_ENABLE": "1"}
+
+
+def starter(folder: Path) -> Iterator[Callable[..., Process]]:
+    """Yields a function that starts a process in `folder`; stops them all afterwards."""
+    started: list[Process] = []
+
+    def run(command: list[str], name: str = "app", **variables: str) -> Process:
+        started.append(Process(command, folder, variables, name))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.stop()
 
 
 def wait_for(condition: Callable[[], Any], seconds: float, process: Process | None = None) -> Any:

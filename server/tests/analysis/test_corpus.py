@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from brakit_server.analysis.finding import Finding
+from brakit_server.analysis.rules import classes
 
 
 def test_exactly_the_expected_findings(case: Any, judge: Callable[[list[Any]], list[Finding]]) -> None:
@@ -32,7 +33,7 @@ def test_evidence_names_what_is_there(case: Any, judge: Callable[[list[Any]], li
 
 
 def test_the_corpus_has_both_kinds_of_every_rule(cases: list[Any]) -> None:
-    for rule in ("n1", "slow", "error"):
-        named = [case for case in cases if case.name.startswith(f"{rule}:")]
-        assert len([case for case in named if case.expected]) >= 7
-        assert len([case for case in named if not case.expected]) >= 3
+    for rule in classes():
+        named = [case for case in cases if case.name.startswith(f"{rule.id.replace('-', '_')}:")]
+        assert len([case for case in named if case.expected]) >= 7, rule.id
+        assert len([case for case in named if not case.expected]) >= 3, rule.id
