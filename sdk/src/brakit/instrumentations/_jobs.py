@@ -49,7 +49,8 @@ def machinery(_: Call) -> Generator[None, Any, None]:
 class Run:
     """One run of a job: the current owner from its making to `end`.
 
-    `ids` is what `Enqueue.ids` made where the job was enqueued. Without any, the job belongs to whoever runs it right here, if anybody.
+    `ids` is what `Enqueue.ids` made where the job was enqueued, and empty where nothing is known of that; None says that the job
+    belongs to whoever runs it right here, if anybody.
     """
 
     __slots__ = ("before", "client", "done", "ended", "error", "owner", "quiet", "record", "source")
@@ -67,9 +68,10 @@ class Run:
         message_id: object = None,
         wait_ms: float | None = None,
     ) -> None:
-        if type(ids) is not dict or not ids:
+        if ids is None:
             current = context.current()
             ids = dict(context.outgoing_headers(current, context.new_span_id())) if current is not None else {}
+        ids = ids if type(ids) is dict else {}
         request_id, traceparent = _id(ids, context.REQUEST_ID_HEADER), _id(ids, context.TRACEPARENT_HEADER)
         owner, _, _ = context.request_owner(request_id, traceparent)
         self.client = client
@@ -186,6 +188,16 @@ def _follow(patch: Patches, module: str, name: str, source: ModuleType) -> None:
         # What it has imported may be the wrapper already; what comes back at shutdown is the original.
         setattr(target, name, original)
         patch.replace(target, name, wrapper)
+
+
+def since(moment: Any) -> float | None:
+    """Milliseconds since a `datetime`; one without a time zone is in UTC, as queues keep them."""
+    if type(moment).__name__ != "datetime" or type(moment).__module__ != "datetime":
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=sys.modules["datetime"].timezone.utc)
+    started: float = moment.timestamp()
+    return round(max(wall() / 1e6 - started * 1000, 0.0), 3)
 
 
 def _id(ids: Any, name: str) -> str | None:

@@ -15,9 +15,9 @@ import json
 import sys
 from contextvars import ContextVar
 
-from brakit.clocks import clock, wall
+from brakit.clocks import clock
 from brakit.guard import Raised
-from brakit.instrumentations._jobs import Enqueue, Run, definition, hush, is_quiet, machinery
+from brakit.instrumentations._jobs import Enqueue, Run, definition, hush, is_quiet, machinery, since
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def begin(call: Call, job: Any) -> Run:
         queue=vars(job).get("origin"),
         attempt=attempt,
         message_id=vars(job).get("_id"),
-        wait_ms=_waited(vars(job).get("enqueued_at")),
+        wait_ms=since(vars(job).get("enqueued_at")),
     )
 
 
@@ -168,13 +168,3 @@ def _name(job: Any) -> str:
 def _definition(name: str) -> tuple[CodeType, int] | None:
     module, _, function = name.rpartition(".")
     return definition(vars(sys.modules[module]).get(function)) if module in sys.modules else None
-
-
-def _waited(enqueued: Any) -> float | None:
-    """Milliseconds since a moment in UTC, which older versions keep without a time zone."""
-    if type(enqueued).__name__ != "datetime" or type(enqueued).__module__ != "datetime":
-        return None
-    if enqueued.tzinfo is None:
-        enqueued = enqueued.replace(tzinfo=sys.modules["datetime"].timezone.utc)
-    moment: float = enqueued.timestamp()
-    return round(max(wall() / 1e6 - moment * 1000, 0.0), 3)
