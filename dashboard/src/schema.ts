@@ -213,7 +213,7 @@ export interface Span {
   callSite?: Callsite;
 }
 
-/** One run of a background job, a scheduled task or a command, sent when it has ended. Owns what happens inside, as a request does. */
+/** One run of a background job, a scheduled task or a command, sent when it has ended. It owns what happens inside. */
 export interface Job {
   id: string;
   timestamp: number;

@@ -267,7 +267,7 @@ SPAN = Shape(
 JOB = Shape(
     "job",
     "Job",
-    "One run of a background job, a scheduled task or a command, sent when it has ended. Owns what happens inside, as a request does.",
+    "One run of a background job, a scheduled task or a command, sent when it has ended. It owns what happens inside.",
     Field("id", "string", "32 hex digits.", required=True),
     Field("name", "string", "Name of the task or command.", required=True),
     Field("duration", "number", "Milliseconds.", required=True, record="duration_ms"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,6 @@ import pytest
 
 from brakit import context
 from brakit.discovery import Address
-from brakit.instrumentations import _asgi
 from brakit.instrumentations._asgi import outermost
 from brakit.transport import Sender
 
@@ -219,26 +217,6 @@ async def test_an_exception_comes_back_as_it_was(client: Client, events: Events)
     assert (failure["type"], failure["data"]["name"], failure["data"]["mechanism"]) == ("error", "RuntimeError", "uvicorn")
     assert failure["parentId"] == request["id"]
     assert request["data"]["statusCode"] == 500
-
-
-async def test_what_the_server_says_of_a_failure_belongs_to_the_request(client: Client, events: Events) -> None:
-    async def app(scope: Json, receive: Any, send: Any) -> None:
-        raise RuntimeError("no")
-
-    async def task(inside: Any) -> None:
-        with contextlib.suppress(RuntimeError):
-            await inside(http(), Wire().receive, Wire().send)
-        logging.getLogger("server").error("that failed")
-
-    # uvicorn gives each request a task of its own; any other caller gets back the context that it had.
-    recording = type("App", (), {"__call__": _asgi.around(client, lambda self, *handed: app(*handed), "any")})
-    for inside in (outermost(client, app, own_task=True), recording()):
-        await asyncio.create_task(task(inside))
-    requests = [event for event in events() if event["type"] in ("request", "log")]
-    assert [event["type"] for event in requests] == ["request", "log", "request", "log"]
-    assert requests[1]["parentId"] == requests[0]["id"]
-    assert "parentId" not in requests[3]
-    assert context.current() is None
 
 
 async def test_an_exception_in_a_stream_keeps_the_status(client: Client, events: Events) -> None:

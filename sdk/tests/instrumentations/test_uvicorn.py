@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,6 +14,8 @@ import flask
 import httpx
 import pytest
 from starlette.middleware.cors import CORSMiddleware
+
+from brakit.instrumentations import _asgi
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +45,27 @@ def test_middleware_that_is_put_around_by_hand(
     assert request["responseHeaders"]["access-control-allow-origin"] == "http://web.test"
     assert (request["client"], request["scheme"]) == ("10.1.2.3", "https")
     assert request["parentFetchId"] == collect("fetch", 2)[1]["data"]["fetchId"]
+
+
+async def test_what_the_server_says_of_a_failure_belongs_to_the_request(
+    client: Client, events: Callable[..., list[Json]]
+) -> None:
+    async def failing(*_: Any) -> None:
+        raise RuntimeError("no")
+
+    async def task(app: Any) -> None:
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
+        with contextlib.suppress(RuntimeError):
+            await app(scope, None, None)
+        logging.getLogger("server").error("that failed")
+
+    # uvicorn gives each request a task of its own; any other caller gets back the context that it had.
+    other = type("Other", (), {"__call__": _asgi.around(client, failing, "other")})()
+    for app in (_asgi.outermost(client, failing, "uvicorn", own_task=True), other):
+        await asyncio.create_task(task(app))
+    first, its_log, _, other_log = (event for event in events() if event["type"] in ("request", "log"))
+    assert its_log["parentId"] == first["id"]
+    assert "parentId" not in other_log
 
 
 class Asgi2:

@@ -294,7 +294,7 @@ class Span(Entry, kw_only=True):
 
 
 class Job(Entry, kw_only=True):
-    """One run of a background job, a scheduled task or a command, sent when it has ended. Owns what happens inside, as a request does."""
+    """One run of a background job, a scheduled task or a command, sent when it has ended. It owns what happens inside."""
 
     name: str
     """Name of the task or command."""
