@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DASHBOARD = "/__brakit"
 KEY = "brakit.exchange"
 """Where a scope or an environ carries its exchange, so that an app inside another adds to it instead of being recorded again."""
-BACKGROUND_NS = 1_000_000
+BACKGROUND_NS = 4_000_000
 """What goes on after the last byte for longer than this is shown as a span of its own."""
 LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")

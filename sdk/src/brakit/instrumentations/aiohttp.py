@@ -2,12 +2,14 @@
 
 Our ids are added to each request to a trusted host, through ClientRequest.send: for the time of sending, to the headers that aiohttp
 has made for it. The app's headers and those of its session stay as they are. A WebSocket's handshake is left alone.
+
+Its server: every request and WebSocket connection, through RequestHandler._handle_request, with the path of its resource.
 """
 
 from __future__ import annotations
 
 from brakit.guard import Raised
-from brakit.instrumentations import _fetch
+from brakit.instrumentations import _aiohttp_web, _fetch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ def instrument(patch: Patches) -> None:
     patch.probe("aiohttp:ClientSession._request", request)
     patch.probe("aiohttp:ClientSession._ws_connect", handshake)
     patch.probe("aiohttp:ClientRequest.send", send)
+    _aiohttp_web.instrument(patch)
 
 
 def request(call: Call) -> Generator[None, Any, None]:

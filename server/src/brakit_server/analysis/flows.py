@@ -36,12 +36,12 @@ def flows(requests: Iterable[Request]) -> list[RequestFlow]:
     """
     ordered = sorted(requests, key=lambda request: (request.timestamp, request.id))
     ids = {request.id for request in ordered}
-    clients: dict[str | None, list[LabeledRequest]] = {}
+    clients: dict[tuple[str | None, str | None], list[LabeledRequest]] = {}
     for request in ordered:
         path = request.path or request.url
         caused = request.parent_request_id in ids and request.parent_request_id != request.id
         if not caused and not request.is_static and not path.startswith(_OWN):
-            clients.setdefault(request.client, []).append(_labeled(request))
+            clients.setdefault((request.client, request.headers.get("user-agent")), []).append(_labeled(request))
     found = [_flow(group) for labeled in clients.values() for group in _actions(labeled)]
     return sorted(found, key=lambda flow: (flow.start_time, flow.id), reverse=True)
 
