@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     Json = dict[str, Any]
 
+pytest.register_assert_rewrite("sdk.tests.instrumentations.web.contract")
+
 
 @pytest.fixture
 def until(events: Callable[..., list[Json]]) -> Callable[..., list[Json]]:
