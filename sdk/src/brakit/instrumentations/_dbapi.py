@@ -5,6 +5,10 @@ from __future__ import annotations
 from brakit.context import current
 from brakit.record import Record, clock
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 LARGE = 4096
 """Characters from which a statement's text counts against the buffer's bytes; shorter ones are mostly shared by all their records."""
 
@@ -89,6 +93,29 @@ def row_count(number: object) -> int | None:
     return number if type(number) is int and number >= 0 else None
 
 
+HELD = {"psycopg.sql": "_obj", "psycopg2.sql": "_wrapped"}
+"""Where the parts of a statement that is put together from objects keep what they stand for."""
+MAX_PARTS = 1000
+
+
 def plain_sql(statement: object) -> str:
     """A statement that is no plain string: of a subclass the string in it, without running the subclass's code."""
-    return str.__str__(statement) if isinstance(statement, str) else f"<{type(statement).__name__}>"
+    if isinstance(statement, str):
+        return str.__str__(statement)
+    if type(statement).__module__ in HELD:
+        return _composed(statement, HELD[type(statement).__module__])
+    return f"<{type(statement).__name__}>"
+
+
+def _composed(part: Any, held: str, depth: int = 0) -> str:
+    """The text of a part of a statement, its literals left out. The part itself is not asked: it would ask the server's encoding."""
+    kind, value = type(part).__name__, getattr(part, "__dict__", {}).get(held)
+    if kind == "Composed" and type(value) is list and depth < 10:
+        return "".join([_composed(one, held, depth + 1) for one in value[:MAX_PARTS]])
+    if kind == "SQL" and type(value) is str:
+        return value
+    if kind == "Identifier" and type(value) is tuple:
+        return ".".join([f'"{name}"' for name in value if type(name) is str])
+    if kind == "Placeholder":
+        return f"%({value})s" if type(value) is str and value else "%s"
+    return "?"

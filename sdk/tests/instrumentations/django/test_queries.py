@@ -159,6 +159,29 @@ def test_cursors_wrappers_and_failures(run: Run, backend: dict[str, str]) -> Non
     assert found[5]["transactionId"]
 
 
+COMPOSED = """
+from psycopg import sql
+def body():
+    with connection.cursor() as cursor:
+        parts = [sql.Literal("secret"), sql.Identifier("shop_author"), sql.Placeholder()]
+        cursor.execute(sql.SQL("SELECT {}, name FROM {} WHERE id = {}").format(*parts), [1])
+        assert cursor.fetchall() == [("secret", "a1")]
+        cursor.execute(sql.SQL("SELECT name FROM shop_author WHERE id = %(id)s"), {"id": 1})
+        assert cursor.fetchall() == [("a1",)]
+        cursor.callproc("abs", [-1])
+        assert cursor.fetchone() == (1,)
+"""
+
+
+def test_statements_that_are_put_together(run: Run, schema: str) -> None:
+    found = [event["data"] for event in run(COMPOSED + OWNED, SCHEMA=schema) if event.get("parentId")]
+    assert [(data["sql"], data["table"], data["rowCount"]) for data in found] == [
+        ('SELECT ?, name FROM "shop_author" WHERE id = %s', "shop_author", 1),
+        ("SELECT name FROM shop_author WHERE id = %(id)s", "shop_author", 1),
+        ("CALL abs", "", 1),
+    ]
+
+
 ASYNC = """
 import asyncio
 async def body():
