@@ -42,10 +42,15 @@ def requests(patch: Patches) -> None:
 def views(patch: Patches) -> None:
     view = sys.modules["rest_framework.views"].APIView
     probes = Permissions(patch.client, view.get_permissions)
-    # Django's mixins around such a view have let the request pass: it does not come by their own `View.dispatch`.
-    patch.hook(view, "dispatch", "rest_framework.views:APIView.dispatch", Views(patch.client).reached)
+    patch.when("django.contrib.auth.mixins", "rest_framework.views:APIView.dispatch", mixed, patch)
     for name in ("check_permissions", "check_object_permissions"):
         patch.hook(view, name, f"rest_framework.views:APIView.{name}", probes.before, probes.after, probes.failed)
+
+
+def mixed(patch: Patches) -> None:
+    """Django's mixins around such a view have let the request pass: it does not come by their own `View.dispatch`."""
+    view = sys.modules["rest_framework.views"].APIView
+    patch.hook(view, "dispatch", "rest_framework.views:APIView.dispatch", Views(patch.client).reached)
 
 
 class Authentication:
