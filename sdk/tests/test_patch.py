@@ -388,6 +388,8 @@ def test_a_version_stands_in_the_module_or_beside_it(write: Any) -> None:
     write("lib_egg-7.8-py3.11.egg-info/PKG-INFO", "")
     write("lib_plain.py", "__version__ = (1, 2)\n")
     assert version_of(importlib.import_module("lib_beside")) == "4.5.6"
+    write("Lib_Installed_As-1.2.dist-info/METADATA", "")
+    assert version_of(importlib.import_module("lib_beside"), "lib-installed-as") == "1.2"
     assert version_of(importlib.import_module("lib_egg")) == "7.8"
     assert version_of(importlib.import_module("lib_plain")) == ""
 

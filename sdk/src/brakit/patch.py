@@ -109,7 +109,7 @@ class Patches:
     def _instrument(self, name: str) -> None:
         """Run one instrumentation, unless the version of its target is out of the range that it supports."""
         instrumentation = __import__(f"brakit.instrumentations.{name}", fromlist=("instrument",))
-        version = version_of(sys.modules[name])
+        version = version_of(sys.modules[name], getattr(instrumentation, "DISTRIBUTION", name))
         if not supports(instrumentation.SUPPORTS, version):
             self.versions[name] = f"{version or 'unknown'}: not supported, {instrumentation.SUPPORTS} is"
             return
@@ -213,8 +213,10 @@ def _raw(holder: Any, name: str) -> Any:
     return getattr(holder, name)
 
 
-def version_of(module: ModuleType) -> str:
+def version_of(module: ModuleType, distribution: str = "") -> str:
     """Version of an imported library: its `__version__`, else its metadata folder beside it; empty when neither tells.
+
+    `distribution` is what it is installed as, where that is not the module's name.
 
     `importlib.metadata` would import the email package into the app for this.
     """
@@ -227,12 +229,12 @@ def version_of(module: ModuleType) -> str:
     folder = os.path.dirname(file)
     if os.path.basename(file).startswith("__init__."):
         folder = os.path.dirname(folder)
-    name = module.__name__.lower().replace("-", "_")
+    name = (distribution or module.__name__).lower().replace("-", "_")
     for entry in os.listdir(folder):
         stem, _, suffix = entry.rpartition(".")
         # A dash in the name of a distribution is written as an underscore here: `Flask_Login-0.6.3.dist-info`.
-        distribution, _, version_part = stem.partition("-")
-        if suffix in ("dist-info", "egg-info") and distribution.lower() == name:
+        found, _, version_part = stem.partition("-")
+        if suffix in ("dist-info", "egg-info") and found.lower() == name:
             return str(version_part.partition("-")[0])
     return ""
 
