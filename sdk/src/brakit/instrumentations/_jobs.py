@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from contextvars import ContextVar
 
 from brakit import callsite, context, errors
 from brakit.clocks import clock, wall
+from brakit.context import covered
 from brakit.record import Record, plain_value, release_all
 
 TYPE_CHECKING = False
@@ -23,17 +23,20 @@ ENQUEUED = "x-brakit-enqueued"
 """Epoch milliseconds at which a job was enqueued, among the ids that travel with it."""
 MAX_ID = 512
 
-_quiet: ContextVar[bool] = ContextVar("brakit_quiet", default=False)
-is_quiet = _quiet.get
-"""Whether what happens now is a queue's own machinery (polling, acknowledging, keeping results), which is not recorded."""
+QUERY = "db.query"
 
 _FUNCTION = type(lambda: None)
 
 
-def hush(quiet: bool) -> bool:
-    """Set whether what happens now is machinery; returns what was set before."""
-    before = _quiet.get()
-    _quiet.set(quiet)
+def is_quiet() -> bool:
+    """Whether what happens now is a queue's own machinery (polling, acknowledging, keeping results), which is not recorded."""
+    return covered.get() == QUERY
+
+
+def hush(quiet: bool | str | None) -> str | None:
+    """Set whether what happens now is machinery, or what was set before; returns that."""
+    before = covered.get()
+    covered.set(QUERY if quiet is True else quiet or None)
     return before
 
 
@@ -139,7 +142,7 @@ class Enqueue:
     @property
     def by_the_app(self) -> bool:
         """False when a worker moves a job from one of its lists to another."""
-        return not self.quiet or self.span.owner is not None
+        return self.quiet != QUERY or self.span.owner is not None
 
     def end(self, error: BaseException | None = None) -> None:
         """It is in the queue, unless `error` came up."""

@@ -170,7 +170,7 @@ def _batch(command: Any) -> int | None:
 
 
 def names_of(value: Any, depth: int = 0) -> object:
-    """The names in a filter: pairs of a name and what is below it for a document, lists for lists, None for a value. No code of it runs."""
+    """The names in a filter: pairs of a name and what is below for a document, lists for lists, None for a value; runs none of it."""
     if isinstance(value, dict):
         if depth >= MAX_DEPTH:
             return ()
