@@ -1,9 +1,9 @@
 """Sanic: every request and WebSocket connection, on its own server and as an ASGI app, with the path of its route.
 
 Sanic rewrites its own `handle_request` when it starts; what a connection of its server calls is wrapped where the connection keeps it.
-As an ASGI app it is seen at `Sanic.__call__`. Exceptions that none of the app's handlers takes are seen where Sanic looks for a handler;
-one for `Exception` only makes the page of what nobody has handled. The messages of a connection are counted. Not recorded: the body of a
-request that is read as a stream, and what cannot be read as a request.
+As an ASGI app it is seen at `Sanic.__call__`. Exceptions that none of the app's handlers takes are seen where Sanic looks for one; a
+handler for `Exception` only makes the page of what nobody has handled. The messages of a connection are counted. Not recorded: the
+body of a request that is read as a stream, and what cannot be read as a request.
 """
 
 from __future__ import annotations
