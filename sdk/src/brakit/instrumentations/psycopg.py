@@ -34,28 +34,27 @@ ACTIVE, IN_TRANSACTION, IN_ERROR = 1, 2, 3
 
 def instrument(patch: Patches) -> None:
     driver = Psycopg(patch.client, "psycopg", "postgresql")
-    modules = sys.modules
-    base = modules["psycopg._cursor_base"].BaseCursor
-    server = modules["psycopg._server_cursor"].ServerCursor.__mro__[1]
-    for holder, name, before, after in (
-        (base, "_execute_gen", driver.execute, driver.run),
-        (base, "_stream_send_gen", driver.execute, driver.run_lazily),
-        (base, "_stream_fetchone_gen", driver.reading, driver.read_streamed),
-        (base, "_start_copy_gen", driver.execute, driver.run_lazily),
-        (server, "_declare_gen", driver.execute, driver.run_lazily),
-        (server, "_fetch_gen", driver.fetching, driver.read_fetched),
-        (server, "_close_gen", driver.closing, None),
-        (modules["psycopg._connection_base"].BaseConnection, "_exec_command", driver.command, None),
+    library = sys.modules["psycopg"]
+    for kind, name, before, after in (
+        (library.Cursor, "_execute_gen", driver.execute, driver.run),
+        (library.Cursor, "_stream_send_gen", driver.execute, driver.run_lazily),
+        (library.Cursor, "_stream_fetchone_gen", driver.reading, driver.read_streamed),
+        (library.Cursor, "_start_copy_gen", driver.execute, driver.run_lazily),
+        (library.ServerCursor, "_declare_gen", driver.execute, driver.run_lazily),
+        (library.ServerCursor, "_fetch_gen", driver.fetching, driver.read_fetched),
+        (library.ServerCursor, "_close_gen", driver.closing, None),
+        (library.Connection, "_exec_command", driver.command, None),
     ):
+        # The base that the synchronous and the asynchronous class share, which has moved between modules.
+        holder = next(line for line in kind.__mro__ if name in vars(line))
         patch.hook(holder, name, f"psycopg:{holder.__name__}.{name}", before, after)
-    pipeline = modules["psycopg._pipeline"].BasePipeline
+    pipeline = library.Pipeline.__mro__[1]
     patch.hook(pipeline, "_process_results", "psycopg:_process_results", driver.arriving, driver.arrived, driver.not_arrived)
     many, many_done, many_failed = driver.hooks()["executemany"]
-    patch.hook(modules["psycopg"].Cursor, "executemany", "psycopg:Cursor.executemany", many, many_done, many_failed)
+    patch.hook(library.Cursor, "executemany", "psycopg:Cursor.executemany", many, many_done, many_failed)
     patch.probe("psycopg:AsyncCursor.executemany", driver.probe("executemany"))
-    copy = modules["psycopg"].Copy
-    patch.hook(copy, "finish", "psycopg:Copy.finish", driver.copying, driver.copied, driver.copy_failed)
-    patch.wrap(modules["psycopg"].AsyncCopy, "finish", "psycopg:AsyncCopy.finish", driver.copy_finish)
+    patch.hook(library.Copy, "finish", "psycopg:Copy.finish", driver.copying, driver.copied, driver.copy_failed)
+    patch.wrap(library.AsyncCopy, "finish", "psycopg:AsyncCopy.finish", driver.copy_finish)
 
 
 class Psycopg(Driver):
