@@ -7,8 +7,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-import psycopg._copy
-import psycopg._cursor_base
 import psycopg_pool
 import pytest
 import sqlalchemy as sa
@@ -69,7 +67,8 @@ def test_one_event_for_each_way_to_execute(connection: psycopg.Connection[Any], 
         assert cursor.fetchone() == {"id": 4, "name": "n4"}
         composed = sql.SQL("SELECT id FROM {} WHERE name = %s").format(sql.Identifier("t"))
         psycopg.ClientCursor(connection).execute(composed, ("n5",))
-        psycopg.RawCursor(connection).execute("SELECT id FROM t WHERE id > $1", (5,))
+        # From 3.2 on.
+        getattr(psycopg, "RawCursor", psycopg.Cursor)(connection).execute("SELECT id FROM t WHERE id > 5")
         cursor.executemany("UPDATE t SET name = %s WHERE id = %s", [("a", 1), ("b", 2)])
         cursor.execute(b"DELETE FROM t WHERE id < 10")
     found = events()
@@ -168,11 +167,11 @@ def test_a_pipeline(connection: psycopg.Connection[Any], events: Events, in_requ
         with pytest.raises(psycopg.errors.UndefinedColumn):
             three(connection)
     datas = [event["data"] for event in events()]
-    # The error may come back before the last statement is sent.
+    # The error may come back before the last statement is sent, and then its result may never come.
     assert [data.get("rowCount") for data in datas] in ([1, 5, 1, None], [1, 5, 1, None, None])
     errors = [data.get("error", "").partition(":")[0] for data in datas]
     assert errors[:4] == ["", "", "", "UndefinedColumn"]
-    assert errors[4:] in ([], ["PipelineAborted"])
+    assert errors[4:] in ([], [""], ["PipelineAborted"])
     assert all(data["duration"] >= 0 for data in datas)
 
 
@@ -284,7 +283,7 @@ def test_what_fails_on_our_side_is_not_the_apps(
 
 def test_shutdown_puts_every_original_back(client: Client, connection: psycopg.Connection[Any], events: Events) -> None:
     places: list[tuple[Any, str]] = [
-        (psycopg._cursor_base.BaseCursor, "_execute_gen"),
+        (next(line for line in psycopg.Cursor.__mro__ if "_execute_gen" in vars(line)), "_execute_gen"),
         (psycopg.Cursor, "executemany"),
         (psycopg.AsyncCursor, "executemany"),
         (psycopg.Copy, "finish"),

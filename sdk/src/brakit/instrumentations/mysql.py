@@ -76,10 +76,14 @@ class Connector(Driver):
 
     def inside(self, connection: Any) -> bool:
         # In C there is nobody to ask before it is connected and after it is closed.
-        return getattr(connection, "_cmysql", connection) is not None and connection.in_transaction is True
+        if getattr(connection, "_cmysql", connection) is None:
+            return False
+        # A number in older versions.
+        state = connection.in_transaction
+        return type(state) in (bool, int) and state != 0
 
     def lazy(self, cursor: Any) -> bool:
-        return cursor.description is not None and cursor.rowcount == -1
+        return cursor.description is not None and not any("Buffered" in line.__name__ for line in type(cursor).__mro__)
 
     def execute(self, cursor: Any, statement: Any = None, params: Any = None, *_: Any, **named: Any) -> Query | None:
         """The statements by which the driver prepares one or asks for its warnings belong to it."""
