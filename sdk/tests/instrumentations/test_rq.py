@@ -165,7 +165,7 @@ def test_the_same_exception(client: Client, queue: Any, events: Events) -> None:
 
 def test_restored(client: Client) -> None:
     worker = next(base for base in rq.Worker.__mro__ if "perform_job" in vars(base))
-    patched = [(rq.job.Job, "perform"), (rq.job.Job, "to_dict"), (rq.queue.Queue, "_enqueue_job"), (worker, "perform_job")]
+    patched = [(rq.job.Job, "_execute"), (rq.job.Job, "to_dict"), (rq.queue.Queue, "_enqueue_job"), (worker, "perform_job")]
     originals = [getattr(holder, name).__wrapped__ for holder, name in patched]
     client.shutdown(0.0)
     assert [getattr(holder, name) for holder, name in patched] == originals

@@ -13,6 +13,7 @@ import sys
 
 from brakit import callsite, context, guard
 from brakit.clocks import clock
+from brakit.instrumentations._documents import leaves_of, names_of, written
 from brakit.record import Record
 
 TYPE_CHECKING = False
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 SUPPORTS = ">=3.12,<5"
 
 MAX_RUNNING = 1000
-MAX_KEYS = 30
-MAX_DEPTH = 5
 
 _OPERATIONS = {
     "find": "SELECT", "aggregate": "SELECT", "count": "SELECT", "distinct": "SELECT", "getMore": "SELECT", "insert": "INSERT",
@@ -41,9 +40,9 @@ _SILENT = frozenset(
 class Command(Record):
     """A command. Its texts are put together on the sender's thread, of names only."""
 
-    __slots__ = ("batch", "collection", "connection", "error", "name", "names", "rows")
+    __slots__ = ("batch", "collection", "connection", "error", "name", "names", "params", "rows")
 
-    def __init__(self, name: str, collection: str, names: object, batch: int | None, connection: str) -> None:
+    def __init__(self, name: str, collection: str, about: object, batch: int | None, connection: str) -> None:
         self.kind = "db.query"
         self.owner = context.current()
         self.site = None
@@ -51,7 +50,8 @@ class Command(Record):
         self.emitted = False
         self.name = name
         self.collection = collection
-        self.names = names
+        self.names = names_of(about)
+        self.params = leaves_of(about)
         self.batch = batch
         self.connection = connection
         self.rows: int | None = None
@@ -61,7 +61,7 @@ class Command(Record):
     @property
     def data(self) -> dict[str, object]:  # type: ignore[override]
         text = " ".join(
-            part for part in (self.name, self.collection, _text(self.names) if self.names is not None else "") if part
+            part for part in (self.name, self.collection, written(self.names) if self.names is not None else "") if part
         )
         return {
             "operation": _OPERATIONS.get(self.name, "OTHER"),
@@ -70,6 +70,7 @@ class Command(Record):
             "shape": text,
             "source": "pymongo",
             "system": "mongodb",
+            "params": self.params,
             "row_count": self.rows,
             "error": self.error,
             "batch_size": self.batch,
@@ -121,7 +122,7 @@ class Commands:
         record = Command(
             name,
             collection if type(collection) is str else "",
-            names_of(_described(command)),
+            _described(command),
             _batch(command),
             ":".join(map(str, event.connection_id)),
         )
@@ -167,28 +168,6 @@ def _batch(command: Any) -> int | None:
         if type(several) is list and len(several) > 1:
             return len(several)
     return None
-
-
-def names_of(value: Any, depth: int = 0) -> object:
-    """The names in a filter: pairs of a name and what is below for a document, lists for lists, None for a value; runs none of it."""
-    if isinstance(value, dict):
-        if depth >= MAX_DEPTH:
-            return ()
-        keys = list(dict.keys(value))[:MAX_KEYS]
-        return tuple((key, names_of(dict.get(value, key), depth + 1)) for key in keys if type(key) is str)
-    if type(value) is list:
-        below = [names_of(item, depth + 1) for item in value[:MAX_KEYS]] if depth < MAX_DEPTH else []
-        # A list of values says no more than one of them.
-        return [item for item in below if item is not None] or [None]
-    return None
-
-
-def _text(names: object) -> str:
-    if type(names) is tuple:
-        return "{" + ", ".join(f'"{name}": {_text(below)}' for name, below in names) + "}"
-    if type(names) is list:
-        return "[" + ", ".join(_text(item) for item in names) + "]"
-    return "?"
 
 
 def _rows(reply: Any) -> int | None:

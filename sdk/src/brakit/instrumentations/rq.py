@@ -1,4 +1,4 @@
-"""RQ: each execution of a job, through the worker's `perform_job` and `Job.perform`: forking, spawning and simple workers, and
+"""RQ: each execution of a job, through the worker's `perform_job` and `Job._execute`: forking, spawning and simple workers, and
 queues that run their jobs at once (`is_async=False`).
 
 The job lasts as long as its function; its callbacks and what follows from its failure belong to it too. Enqueuing and scheduling
@@ -40,7 +40,7 @@ _run: ContextVar[Run | None] = ContextVar("brakit_rq_run", default=None)
 
 
 def instrument(patch: Patches) -> None:
-    patch.probe("rq.job:Job.perform", perform)
+    patch.probe("rq.job:Job._execute", perform)
     patch.probe("rq.job:Job.save", machinery)
     patch.probe("rq.job:Job.to_dict", to_dict)
     patch.probe("rq.job:Job.restore", restore)
