@@ -166,7 +166,8 @@ def test_a_pipeline(connection: psycopg.Connection[Any], events: Events, in_requ
             assert first.fetchone() == (1,)
         with pytest.raises(psycopg.errors.UndefinedColumn):
             three(connection)
-    datas = [event["data"] for event in events()]
+    # psycopg may log that it gives up the rest.
+    datas = [event["data"] for event in events("db.query")]
     # The error may come back before the last statement is sent, and then its result may never come.
     assert [data.get("rowCount") for data in datas] in ([1, 5, 1, None], [1, 5, 1, None, None])
     errors = [data.get("error", "").partition(":")[0] for data in datas]
