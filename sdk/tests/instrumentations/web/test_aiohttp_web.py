@@ -10,6 +10,10 @@ import pytest
 from aiohttp import WSMsgType, web
 from sdk.tests.instrumentations.web.contract import Counter, Debug, Leaving, Sockets, Sold, log
 
+from brakit.discovery import Address
+from brakit.instrumentations._served import split
+from brakit.transport import Sender
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -173,3 +177,27 @@ class TestAiohttpWeb(Debug, Leaving, Sockets):
         [request] = until(1, only="request")
         assert (request["data"]["url"], request["data"]["path"]) == ("/any%20thing?a=1", "/any thing")
         assert "route" not in request["data"]
+
+    def test_the_dashboards_path_leads_to_it(self, url: str, client: Client, until: Any) -> None:
+        assert httpx.get(url + "/__brakit").status_code == 404
+        until(1)
+        client.sender = Sender(client)
+        client.sender.address = Address("127.0.0.1", 4321)
+        answer = httpx.get(url + "/__brakit/requests?a=1")
+        assert (answer.status_code, answer.headers["location"]) == (307, "http://127.0.0.1:4321/__brakit/requests?a=1")
+        assert httpx.get(url + "/__brakit", headers={"host": "evil.example"}).status_code == 404
+        assert until(1, only="request")[0]["data"]["statusCode"] == 404
+
+
+@pytest.mark.parametrize(
+    ("target", "url", "path"),
+    [
+        ("/a%20b?c=%20", "/a%20b?c=%20", "/a b"),
+        ("http://app.test/a?b", "/a?b", "/a"),
+        ("http://app.test", "/", "/"),
+        ("*", "*", "*"),
+        ("?a", "?a", "/"),
+    ],
+)
+def test_targets_of_request_lines(target: str, url: str, path: str) -> None:
+    assert split(target) == (url, path)
