@@ -149,6 +149,7 @@ def test_ping_is_silent(shop: Any, events: Events) -> None:
     assert events() == []
 
 
+@pytest.mark.skipif(not hasattr(pymongo, "AsyncMongoClient"), reason="async clients come with PyMongo 4.9")
 async def test_async(address: str, client: Client, events: Events, owner: context.Owner) -> None:
     made: Any = pymongo.AsyncMongoClient(address)
     assert await made.shop.users.find_one({"email": SECRET}) == {"_id": 1}

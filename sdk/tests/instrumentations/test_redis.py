@@ -56,7 +56,8 @@ def r(server: Any, client: Client) -> Any:
 async def ar(server: Any, client: Client) -> AsyncIterator[redis.asyncio.Redis]:
     made = redis.asyncio.Redis()
     yield made
-    await made.aclose()
+    # Before redis 5 it had another name.
+    await getattr(made, "aclose", made.close)()
 
 
 @pytest.fixture

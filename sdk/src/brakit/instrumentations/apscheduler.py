@@ -1,5 +1,4 @@
-"""APScheduler 3: each run of a scheduled job, through `run_job` and `run_coroutine_job` of its executors: thread and process pools,
-asyncio, debug and the rest.
+"""APScheduler 3: each run of a scheduled job, through `run_job` and `run_coroutine_job` of its executors, of whatever kind.
 
 `queue` is the job store, `messageId` the job's id, `waitMs` how late it was. A run that comes so late that it is skipped is `rejected`.
 Runs that are caught up with in one go (`coalesce=False`) are one record. A run is linked to no request, not even to one that added it.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from brakit.guard import Call
     from brakit.patch import Patches
 
-SUPPORTS = ">=0.23,<1"
+SUPPORTS = ">=0.25,<1"
 
 KEY = "brakit"
 SERIALIZERS = ("_pickle", "pickle", "json", "msgpack", "msgpack._cmsgpack")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from brakit.guard import Call
     from brakit.patch import Patches
 
-SUPPORTS = ">=5.0,<6"
+SUPPORTS = ">=5.2,<6"
 
 EXIT_S = 0.5
 _STATUS = {"RETRY": "retried", "REJECTED": "rejected", "FAILURE": "failed"}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from brakit.guard import Call
     from brakit.patch import Patches
 
-SUPPORTS = ">=1.10,<3"
+SUPPORTS = ">=1.12,<3"
 
 OPTION = "brakit"
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from brakit.client import Client
     from brakit.patch import Patches
 
-SUPPORTS = ">=3.12,<5"
+SUPPORTS = ">=4.0,<5"
 
 MAX_RUNNING = 1000
 

@@ -1,6 +1,6 @@
-"""RQ: each execution of a job, through the worker's `perform_job` and `Job._execute`: forking, spawning and simple workers, and
-queues that run their jobs at once (`is_async=False`).
+"""RQ: each execution of a job, through the worker's `perform_job` and `Job._execute`, in workers of all kinds.
 
+Forking, spawning and simple workers are seen, and queues that run their jobs at once (`is_async=False`).
 The job lasts as long as its function; its callbacks and what follows from its failure belong to it too. Enqueuing and scheduling
 (`Queue._enqueue_job`, `Queue.schedule_job`) is a span `enqueue <function>`; our ids travel in a field of their own of the job's hash,
 `brakit`, and nothing that the app sees of a job changes. With `retry=Retry(...)`, a job that fails and has retries left is `retried`.
