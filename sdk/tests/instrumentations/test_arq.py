@@ -64,7 +64,7 @@ async def pool(client: Client) -> AsyncIterator[Any]:
     except (redis.exceptions.ConnectionError, OSError):
         pytest.skip("no Redis at 127.0.0.1:6379")
     yield made
-    await made.delete(made.default_queue_name)
+    await made.delete(*[key async for key in made.scan_iter(f"{made.default_queue_name}*", count=1000)], "brakit:nothing")
     await made.aclose()
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import celery
 import celery.app.trace
 import pytest
+import redis
 from celery.exceptions import Ignore, Reject
 
 from brakit import context
@@ -297,6 +298,9 @@ def test_workers(broker: str, port: int, pool: str, py: Any, sink: Any, client: 
     with app.connection_for_write() as connection:
         connection.default_channel.queue_delete(queue)
     app.close()
+    results: Any = redis.Redis()
+    results.delete(*results.scan_iter(f"*{queue}*", count=1000), "brakit:nothing")
+    results.close()
 
     jobs = sink.of("job")
     ids = [job["id"] for job in jobs]

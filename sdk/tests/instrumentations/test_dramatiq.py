@@ -219,6 +219,7 @@ def test_over_a_server(make: Any, port: int, client: Client, events: Events, own
     finally:
         if port == 6379:
             broker.flush_all()
+            broker.client.delete(*broker.client.scan_iter(f"{name}*", count=1000), "brakit:nothing")
         else:
             for suffix in ("", ".DQ", ".XQ"):
                 broker.channel.queue_delete(name + suffix)

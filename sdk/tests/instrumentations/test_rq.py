@@ -60,10 +60,12 @@ def queue(connection: Any, client: Client) -> Iterator[Any]:
     sys.modules.setdefault(__name__, sys.modules[add.__module__])
     made: Any = rq.Queue(f"brakit{uuid.uuid4().hex[:8]}", connection=connection)
     yield made
-    connection.delete(
-        *[key for key in connection.scan_iter("rq:*", count=1000) if made.name.encode() in key] or ["brakit:nothing"]
-    )
+    ids = [
+        id for registry in (made.finished_job_registry, made.failed_job_registry) for id in registry.get_job_ids(cleanup=False)
+    ]
     made.delete(delete_jobs=True)
+    keys = [f"rq:{kind}:{id}" for id in ids for kind in ("job", "results")]
+    connection.delete(*keys, *connection.scan_iter(f"rq:*{made.name}*", count=1000), "brakit:nothing")
 
 
 @pytest.fixture
