@@ -79,6 +79,13 @@ class Client:
         self.sender = Sender(self)
         self.sender.start()
 
+    def look(self) -> None:
+        """Look for the server now, on the sender's thread, though there is nothing to send yet: somebody may ask where it is."""
+        if self.sender is None or self.sender.address is None:
+            self._wake()
+            if self.sender is not None:
+                self.sender.look()
+
     @property
     def root(self) -> str:
         """The project root, looked up once, on the sender's thread."""

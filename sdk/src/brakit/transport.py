@@ -59,6 +59,7 @@ class Sender:
         self.lock = Lock()
         self.signal: SimpleQueue[None] = SimpleQueue()
         self.stopping = False
+        self.looking = False
         # Threads that flush: the sender's own makes way for them, or steady traffic would keep the lock with it.
         self.flushing: set[int] = set()
         self.connection: Connection | None = None
@@ -82,6 +83,11 @@ class Sender:
         """Called on an app's thread when there is something to send."""
         self.signal.put(None)
 
+    def look(self) -> None:
+        """Called on an app's thread: find the server, whether or not there is something to send."""
+        self.looking = True
+        self.signal.put(None)
+
     def abandon(self) -> None:
         """In a forked child: the connection is the parent's; only our copy of its descriptor is closed."""
         if self.connection is not None:
@@ -101,6 +107,9 @@ class Sender:
             if self.stopping:
                 break
             with self.lock:
+                if self.looking:
+                    self.looking = False
+                    self.client.attempt("transport.look", self._connected, 0.0)
                 arrived = self._shipped(0.0, False)
             while self.flushing and not self.stopping:
                 sleep(0.005)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvicorn
 import waitress.server
+import waitress.wasyncore
 
 from brakit import context
 from brakit.record import release_all
@@ -82,10 +83,12 @@ def serve_wsgi() -> Iterator[Callable[[Any], str]]:
 
     yield serve
     for server, thread in running:
-        server.pull_trigger()
-        server.close()
-        for channel in list(server._map.values()):
-            channel.close()
+
+        def leave(sockets: dict[int, Any] = server._map) -> None:
+            waitress.wasyncore.close_all(sockets)
+
+        # In the server's own thread, between two rounds: what it waits on must not be closed under it.
+        server.trigger.pull_trigger(leave)
         thread.join(10)
         assert not thread.is_alive()
         server.task_dispatcher.shutdown()

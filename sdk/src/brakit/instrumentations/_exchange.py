@@ -259,9 +259,12 @@ def dashboard(client: Client, method: str, peer: object, host: str, port: object
 
     `peer` is the address of the client, `host` the Host header, `port` the app's own, `target` path and query, quoted.
     """
-    address = client.sender.address if client.sender is not None else None
     path = target.partition("?")[0]
-    if address is None or method not in ("GET", "HEAD") or peer not in LOOPBACK or not (path + "/").startswith(DASHBOARD + "/"):
+    if method not in ("GET", "HEAD") or peer not in LOOPBACK or not (path + "/").startswith(DASHBOARD + "/"):
+        return None
+    address = client.sender.address if client.sender is not None else None
+    if address is None:
+        client.look()
         return None
     name = host.lower()
     if not name.endswith("]"):

@@ -28,4 +28,6 @@ def startup(call: Call) -> Generator[None, Any, None]:
     # A WSGI app runs in a thread that knows nothing of the call around it; it is seen by its own framework's instrumentation.
     if config.interface != "wsgi" and not isinstance(config.loaded_app, Outermost):
         config.loaded_app = outermost(call.client, config.loaded_app, "uvicorn", own_task=True)
+    # Whoever opens /__brakit first should not have to ask twice.
+    call.client.look()
     yield
