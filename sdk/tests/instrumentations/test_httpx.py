@@ -14,7 +14,7 @@ import pytest
 from brakit import context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from brakit.client import Client
 
@@ -183,6 +183,24 @@ def test_mock_transports_see_nothing_of_us(client: Client, events: Events, owner
     assert [name for name in seen[0] if "brakit" in name or name == "traceparent"] == []
     [fetch] = events()
     assert fetch["data"]["statusCode"] == 503
+
+
+def test_what_a_library_above_records_is_not_recorded_again(client: Client, events: Events, peer: Peer) -> None:
+    before = context.covered.get()
+    context.covered.set("fetch")
+    assert httpx.get(peer.url).status_code == 200
+    context.covered.set(before)
+    assert events() == []
+
+
+def test_an_authentication_that_fetches_a_token_is_a_call_of_its_own(client: Client, events: Events, peer: Peer) -> None:
+    class Token(httpx.Auth):
+        def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+            httpx.get(f"{peer.url}/token")
+            yield request
+
+    assert httpx.get(f"{peer.url}/data", auth=Token()).status_code == 200
+    assert [event["data"]["url"].rpartition("/")[2] for event in events()] == ["token", "data"]
 
 
 def test_a_stream_is_left_to_the_app(client: Client, events: Events, peer: Peer) -> None:

@@ -1,7 +1,7 @@
 """Django's checks of who may do what: `auth.check`, with what was checked and what came out, never for whom.
 
-Views are decorated when their module is imported: what `user_passes_test` is given to test with is wrapped then. A mixin's check has
-come out well as soon as the view's own `dispatch`, or that of a mixin behind it, is reached.
+Logins are told by signals. Views are decorated when their module is imported: what `user_passes_test` is given to test with is wrapped
+then. A mixin's check has come out well as soon as the view's own `dispatch`, or that of a mixin behind it, is reached.
 """
 
 from __future__ import annotations
@@ -29,8 +29,6 @@ _FUNCTION = type(lambda: None)
 
 
 def arm(patch: Patches) -> None:
-    patch.probe("django.contrib.auth:authenticate", authenticate)
-    patch.when("django.contrib.auth", "django.contrib.auth:aauthenticate", over_async, patch)
     patch.when("django.contrib.auth.signals", "django.contrib.auth.signals", listening, patch)
     patch.probe("django.contrib.auth.decorators:user_passes_test", user_passes_test)
     patch.when("django.contrib.auth.mixins", "django.contrib.auth.mixins", mixins, patch)
@@ -86,21 +84,7 @@ def defined(view: Any) -> tuple[CodeType, int] | None:
     return (code, code.co_firstlineno) if code is not None and callsite.is_own(code.co_filename) else None
 
 
-# Who somebody is.
-
-
-def authenticate(call: Call) -> Generator[None, Any, None]:
-    """Failures are told by a signal, which also those see who have imported the function before us."""
-    site = callsite.find(sys._getframe())
-    user = yield
-    if user is not None:
-        check(call.client, "django", ALLOWED, "credentials", site)
-
-
-def over_async(patch: Patches) -> None:
-    module = sys.modules["django.contrib.auth"]
-    if hasattr(module, "aauthenticate"):  # from 5.0 on
-        patch.wrap(module, "aauthenticate", "django.contrib.auth:aauthenticate", authenticate)
+# Who somebody is. `authenticate` itself is left alone: its arguments are credentials, which would stand in a frame of ours.
 
 
 def listening(patch: Patches) -> None:
@@ -192,9 +176,15 @@ def mixins(patch: Patches) -> None:
         ("PermissionRequiredMixin", views.permission),
         ("UserPassesTestMixin", views.test),
     ):
-        place = f"django.contrib.auth.mixins:{name}.dispatch"
-        patch.hook(getattr(module, name), "dispatch", place, before, views.done, views.failed)
-    patch.hook(view, "dispatch", "django.views.generic.base:View.dispatch", views.reached)
+        dispatching(patch, getattr(module, name), before, views.done, views.failed)
+    dispatching(patch, view, views.reached)
+
+
+def dispatching(patch: Patches, holder: Any, before: Any, after: Any = None, failed: Any = None) -> None:
+    """Functions around the `dispatch` of a class of views."""
+    patch.hook(holder, "dispatch", f"{holder.__module__}:{holder.__name__}.dispatch", before, after, failed)
+    # What stands in its dict, `as_view()` copies to every view.
+    vars(holder)["dispatch"].__dict__.pop("__wrapped__", None)
 
 
 class Views:

@@ -216,6 +216,15 @@ class Answer:
     def __iter__(self) -> Iterator[bytes]:
         return self
 
+    def __getattr__(self, name: str) -> Any:
+        # Django's answers are objects of the app's, and so are others': their status, their headers. What a type has is our own.
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.source, name)
+
+    def __bytes__(self) -> bytes:
+        return bytes(self.source)
+
     def __next__(self) -> bytes:
         exchange = self.exchange
         failures = exchange.client.failures

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 
 from brakit import callsite, context, errors
 from brakit.guard import Raised
+from brakit.instrumentations._fetch import size_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,11 +34,21 @@ def instrument(patch: Patches) -> None:
 
 
 def send(call: Call) -> Generator[None, Any, None]:
-    """One logical call: until its headers for a stream, until the last byte otherwise."""
+    """One logical call: until its headers for a stream, until the last byte otherwise.
+
+    What is called inside it (an authentication that fetches a token, a hook of the app's) is a call of its own.
+    """
+    if context.covered.get() == "fetch":
+        return
     request = call.arg("request")
     fetch_id = context.new_span_id()
     fetch = call.client.record(
-        "fetch", url=str(request.url), method=request.method, source="httpx", fetch_id=fetch_id, request_size=_size(request)
+        "fetch",
+        url=str(request.url),
+        method=request.method,
+        source="httpx",
+        fetch_id=fetch_id,
+        request_size=size_of(request.headers),
     )
     fetch.site = callsite.find(sys._getframe())
     before = _fetch_id.get()
@@ -47,7 +58,7 @@ def send(call: Call) -> Generator[None, Any, None]:
     except Raised as raised:
         fetch.finish(call.client.buffer, status_code=0, error=errors.text_of(raised.error))
     else:
-        size = response.num_bytes_downloaded if response.is_closed else _size(response)
+        size = response.num_bytes_downloaded if response.is_closed else size_of(response.headers)
         fetch.finish(call.client.buffer, status_code=response.status_code, response_size=size)
     finally:
         _fetch_id.set(before)
@@ -64,8 +75,3 @@ def carry(call: Call) -> Generator[None, Any, None]:
         copy = type(request)(request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions)
         call.replace("request", copy)
     yield
-
-
-def _size(message: Any) -> int | None:
-    length = message.headers.get("content-length", "")
-    return int(length) if length.isascii() and length.isdigit() else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 
-from brakit.instrumentations._django_auth import Views, handler
+from brakit.instrumentations._django_auth import Views, dispatching, handler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def views(patch: Patches) -> None:
 def mixed(patch: Patches) -> None:
     """Django's mixins around such a view have let the request pass: it does not come by their own `View.dispatch`."""
     view = sys.modules["rest_framework.views"].APIView
-    patch.hook(view, "dispatch", "rest_framework.views:APIView.dispatch", Views(patch.client).reached)
+    dispatching(patch, view, Views(patch.client).reached)
 
 
 class Authentication:

@@ -34,11 +34,11 @@ WHAT = "(IsAuthenticated and not Staff)"
 SEEN = [
     [("rest_framework", "anonymous"), (WHAT, "denied")],
     [("django", "denied"), ("rest_framework", "denied")],
-    [("django", "allowed"), ("BasicAuthentication", "allowed"), (WHAT, "allowed"), (WHAT, "allowed")],
-    [("django", "allowed"), ("BasicAuthentication", "allowed"), (WHAT, "allowed")],
+    [("BasicAuthentication", "allowed"), (WHAT, "allowed"), (WHAT, "allowed")],
+    [("BasicAuthentication", "allowed"), (WHAT, "allowed")],
     [],
     [("rest_framework", "anonymous")],
-    [("django", "allowed"), ("BasicAuthentication", "allowed"), (WHAT, "denied")],
+    [("BasicAuthentication", "allowed"), (WHAT, "denied")],
     [("ForcedAuthentication", "allowed"), (WHAT, "allowed"), (WHAT, "allowed")],
 ]
 
