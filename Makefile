@@ -25,6 +25,8 @@ $(VENV)/.installed: requirements-dev.txt constraints.txt sdk/pyproject.toml serv
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 		--editable sdk --editable server --requirement requirements-dev.txt
+	@# arq asks for a redis below 6 and runs with newer ones; Celery's transport asks for a newer one.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps arq
 	@touch $@
 
 dashboard/node_modules/.installed: dashboard/package.json dashboard/package-lock.json
