@@ -178,7 +178,7 @@ settings.ROOT_URLCONF = "shop.urls"
 from django.urls import clear_url_caches
 clear_url_caches()
 answer = app(RequestFactory().get("/orders/1/").environ, lambda *_: None)
-assert (answer.status_code, answer["Content-Type"], bytes(answer)[-9:]) == (200, "application/json", b'{"id": 1}')
+assert (answer.status_code, answer.headers["Content-Type"], bytes(answer)[-9:]) == (200, "application/json", b'{"id": 1}')
 assert not hasattr(answer, "__len__")
 answer.close()
 assert context.current() is None
