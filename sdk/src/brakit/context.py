@@ -59,7 +59,7 @@ current = _current.get
 """The owner of what happens now, None outside of any."""
 
 covered: ContextVar[str | None] = ContextVar("brakit_covered", default=None)
-"""The kind of event (`db.query`, `fetch`, `log`) that somebody above is recording: the same kind further down is part of that record."""
+"""The kind of event that an instrumentation further out is recording now (`db.query`, `fetch`): those below it keep quiet then."""
 
 
 def enter(owner: Owner | None) -> Owner | None:
