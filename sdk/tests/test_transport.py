@@ -85,6 +85,19 @@ def test_the_sender_sends_by_itself_soon_after_the_first(sink: Sink, make_client
     assert len(sink.payloads) <= 4
 
 
+def test_somebody_who_asks_where_the_server_is_makes_us_look(sink: Sink, make_client: Make, tmp_path: Path) -> None:
+    client = make_client()
+    client.look()
+    assert client.sender.address is None
+    sink.announce(tmp_path / ".brakit")
+    deadline = time.monotonic() + 5
+    while client.sender.address is None and time.monotonic() < deadline:
+        client.look()
+        time.sleep(0.01)
+    assert client.sender.address.port == sink.port
+    assert sink.posts == 0
+
+
 def test_a_token_goes_along(sink: Sink, make_client: Make) -> None:
     client = make_client(BRAKIT_PORT=str(sink.port), BRAKIT_TOKEN="opens-it")
     emit(client)

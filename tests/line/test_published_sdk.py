@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,25 +93,40 @@ def test_everything_that_it_sends_is_taken(
     (tmp_path / "app.py").write_text(APP)
     app = start([str(published), "app.py", str(port)], BRAKIT_PORT=str(relay))
     wait_for(lambda: listens(port), 20, app)
+
+    def answers() -> list[tuple[int, str, Any]]:
+        return [tuple(json.loads(line)) for line in seen.read_text().splitlines()] if seen.exists() else []
+
+    def sent() -> list[str]:
+        return [event["type"] for _, _, payload in answers() for event in payload["events"]]
+
+    def introduced() -> bool:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/ping").read()
+        return "sdk.hello" in sent()
+
+    # What happens before it has found the server is lost to it.
+    wait_for(introduced, 20, app)
     for number in range(5):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/items/{number}?page=2").read()
     with pytest.raises(urllib.error.HTTPError):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/items/9?fail=true")
 
-    def answers() -> list[tuple[int, str, dict[str, object]]]:
-        return [tuple(json.loads(line)) for line in seen.read_text().splitlines()] if seen.exists() else []
+    def arrived() -> bool:
+        requests = [
+            event["data"]["url"] for _, _, payload in answers() for event in payload["events"] if event["type"] == "request"
+        ]
+        return len([url for url in requests if url.startswith("/items/")]) == 6 and "error" in sent()
 
-    def sent() -> list[str]:
-        return [event["type"] for _, _, payload in answers() for event in payload["events"]]  # type: ignore[attr-defined]
-
-    wait_for(lambda: sent().count("request") >= 6 and "error" in sent(), 10, app)
+    wait_for(arrived, 20, app)
     assert {status for status, _, _ in answers()} == {204}, answers()
     kinds = sent()
     assert {"sdk.hello", "request", "db.query", "fetch", "log", "error"} <= set(kinds)
 
-    stored = server.get("status")["events"]
-    known = ["other" if kind == "sdk.hello" else kind for kind in kinds]
-    assert {kind: stored.get(kind, 0) for kind in set(known)} == {kind: known.count(kind) for kind in set(known)}
+    def all_stored() -> bool:
+        known = ["other" if kind == "sdk.hello" else kind for kind in sent()]
+        return bool(server.get("status")["events"] == {kind: known.count(kind) for kind in set(known)})
+
+    wait_for(all_stored, 10)
     request = server.get("requests?search=items/3")["requests"][0]
     activity = server.get(f"activity?requestId={request['id']}")
     assert activity["counts"]["queries"] == 3
