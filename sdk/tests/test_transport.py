@@ -94,6 +94,7 @@ def test_somebody_who_asks_where_the_server_is_makes_us_look(sink: Sink, make_cl
     while client.sender.address is None and time.monotonic() < deadline:
         client.look()
         time.sleep(0.01)
+    assert client.sender.address is not None
     assert client.sender.address.port == sink.port
     assert sink.posts == 0
 
