@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -12,14 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.ext import asyncio as sa_asyncio
 
-from brakit import context
-from brakit.record import release_all
-
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from brakit.client import Client
-    from brakit.context import Owner
 
     Json = dict[str, Any]
 
@@ -93,35 +88,6 @@ def fill(connection: sa.Connection) -> None:
 def db() -> Tables:
     """The tables that `engine`, `any_engine` and `async_engine` have."""
     return Tables(Author, Book, cast("sa.Table", Author.__table__))
-
-
-@pytest.fixture
-def in_request(client: Client) -> Callable[[], contextlib.AbstractContextManager[Owner]]:
-    """`with in_request() as owner:`, what a framework's instrumentation does around a request."""
-
-    @contextlib.contextmanager
-    def in_request() -> Iterator[Owner]:
-        owner, _, _ = context.request_owner(None, None)
-        before = context.enter(owner)
-        try:
-            yield owner
-        finally:
-            release_all(owner, client.buffer)
-            context.enter(before)
-
-    return in_request
-
-
-@pytest.fixture
-def only(events: Callable[..., list[Json]]) -> Callable[[], Json]:
-    """`only()`: the data of the one event that was recorded since the last call."""
-
-    def only() -> Json:
-        (event,) = events()
-        data: Json = event["data"]
-        return data
-
-    return only
 
 
 @pytest.fixture
