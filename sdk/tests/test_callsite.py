@@ -86,6 +86,20 @@ def test_a_working_folder_that_is_gone_is_no_error(tmp_path: Path, monkeypatch: 
     assert callsite.is_own("some/where/else.py")
 
 
+def test_who_runs_the_loop_has_not_led_to_what_a_librarys_task_does() -> None:
+    library: dict[str, Any] = {"find": callsite.find, "sys": sys}
+    exec(compile("async def work():\n    return find(sys._getframe())\n", LIBRARY, "exec"), library)
+
+    async def main() -> tuple[Any, Any]:
+        awaited = await library["work"]()
+        (gathered,) = await asyncio.gather(library["work"]())
+        return awaited, gathered
+
+    awaited, gathered = asyncio.run(main())
+    assert awaited[0].co_name == "main"
+    assert gathered is None
+
+
 def test_out_of_a_greenlet_to_the_line_that_switched_into_it() -> None:
     library = code("def find(): return callsite.find(sys._getframe())", LIBRARY)
     found = greenlet.greenlet(library["find"]).switch()

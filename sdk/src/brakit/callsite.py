@@ -19,8 +19,10 @@ _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _LIBRARY_FOLDERS = ("site-packages", "dist-packages")
 _BORDER = os.path.join("asgiref", "sync.py")
 """The file whose frames lie between work that was handed to a thread and what that thread was doing before, which has not led to it."""
+_LOOP = (os.path.join("asyncio", "events.py"), os.path.join("asyncio", "runners.py"))
+"""Files of the event loop. Below them is who runs the loop, which has not led to what a task of a library's does."""
 _own: dict[str, bool | None] = {}
-"""For each file whether it is the app's own; None for the border."""
+"""For each file whether it is the app's own; None for the borders."""
 
 handed: ContextVar[tuple[CodeType, int] | None] = ContextVar("brakit_handed", default=None)
 """The app's line that waits for what goes on in this thread: where no line of the app's is on the stack, this one has led here."""
@@ -31,7 +33,7 @@ def is_own(filename: str) -> bool:
     if filename not in _own:
         if len(_own) >= MAX_FILES:
             _own.clear()
-        _own[filename] = _judge(filename) or (None if filename.endswith(_BORDER) else False)
+        _own[filename] = _judge(filename) or (None if filename.endswith((_BORDER, *_LOOP)) else False)
     return bool(_own.get(filename))
 
 
@@ -79,7 +81,7 @@ def find(frame: FrameType | None) -> tuple[CodeType, int] | None:
                 return code, frame.f_lineno
             if known is None:
                 site = handed.get()
-                if site is not None:
+                if site is not None or code.co_filename.endswith(_LOOP):
                     return site
             frame = frame.f_back
         else:
