@@ -25,7 +25,10 @@ class Process:
 
     def __init__(self, command: list[str], folder: Path, variables: dict[str, str], name: str) -> None:
         self.log = folder / f"{name}.log"
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("BRAKIT_", "PYTEST_"))}
+        # What makes an SDK switch itself off is none of these processes' business; the published one knows no way around it.
+        inherited = {
+            key: value for key, value in os.environ.items() if not key.startswith(("BRAKIT_", "PYTEST_")) and key != "CI"
+        }
         with self.log.open("wb") as output:
             self.popen = subprocess.Popen(
                 command,
