@@ -139,15 +139,23 @@ def http() -> None:
 
 
 def trouble() -> None:
-    """The same when the server is absent, hangs, or answers after half a second."""
+    """The same when the server is healthy, absent, hangs, or answers after half a second: none of it may hold the app up."""
     made = table(
         f"a server in trouble: FastAPI /q1, ratio to the same app without us; median of {ROUNDS} rounds [range]",
         "server", "requests/s", "p50", "p99", "errors",
     )  # fmt: skip
     with contextlib.ExitStack() as stack:
+        healthy = stack.enter_context(serving(["-m", "bench.sink", "ok"], {}, LOAD_CORE))
         hang = stack.enter_context(serving(["-m", "bench.sink", "hang"], {}, LOAD_CORE))
         slow = stack.enter_context(serving(["-m", "bench.sink", "slow"], {}, LOAD_CORE))
-        variants = {"off": OFF, "off again (control)": OFF, "absent": on(9), "hanging": on(hang), "slow": on(slow)}
+        variants = {
+            "off": OFF,
+            "off again (control)": OFF,
+            "healthy": on(healthy),
+            "absent": on(9),
+            "hanging": on(hang),
+            "slow": on(slow),
+        }
         ratios(compare("fastapi", "/q1", variants, SECONDS * 1.5), made, "server")
     console.print(made)
 
