@@ -84,6 +84,8 @@ export interface Query {
   batchSize?: number;
   connectionId?: string;
   transactionId?: string;
+  transactionMark?: string;
+  lazyLoad?: string;
   system?: string;
 }
 

@@ -176,28 +176,40 @@ def test_literals_are_masked_and_the_writing_is_kept() -> None:
     )
 
 
-NOISE = [
-    *("BEGIN", "begin immediate", "START TRANSACTION", "COMMIT", "ROLLBACK TO SAVEPOINT a", "SAVEPOINT a", "RELEASE SAVEPOINT a"),
-    *("PRAGMA table_info(x)", "SET NAMES utf8mb4", "SET autocommit=0", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"),
-    *("SHOW standard_conforming_strings", "select pg_catalog.version()", "SELECT @@tx_isolation", "", "DEALLOCATE ALL"),
+MARKS = {
+    "BEGIN": "begin",
+    "begin immediate": "begin",
+    "BEGIN ISOLATION LEVEL SERIALIZABLE;": "begin",
+    "START TRANSACTION READ ONLY": "begin",
+    "BEGIN TRAN": "begin",
+    "COMMIT": "commit",
+    "/* done */ commit;": "commit",
+    "END TRANSACTION": "commit",
+    "ROLLBACK": "rollback",
+    "ABORT": "rollback",
+    "ROLLBACK TO SAVEPOINT a": "rollback_to",
+    'rollback to "a"': "rollback_to",
+    "SAVEPOINT a": "savepoint",
+    "SAVE TRANSACTION a": "savepoint",
+    "RELEASE SAVEPOINT a": "release",
+    "PREPARE TRANSACTION 'x'": "prepare",
+    "COMMIT PREPARED 'x'": "commit",
+}
+NO_MARKS = [
+    *("SELECT 1 FROM a", "SET LOCAL app.tenant = '42'", "", ";", "CALL x()", "SHOW transaction_isolation"),
+    *("PREPARE a AS SELECT 1", "START SLAVE", "BEGIN NULL; END", "BEGIN dbms_output.put_line('x'); END;", "END IF", "SAVE x"),
+    "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
 ]
-NO_NOISE = [
-    "SELECT 1 FROM a",
-    "SET LOCAL app.tenant = '42'",
-    "SELECT version FROM apps",
-    "CALL x()",
-    "SELECT version() FROM a, b",
-]
 
 
-@pytest.mark.parametrize("sql", NOISE)
-def test_noise(sql: str) -> None:
-    assert summarize(sql).is_noise
+@pytest.mark.parametrize(("sql", "mark"), MARKS.items())
+def test_what_a_statement_does_to_its_transaction(sql: str, mark: str) -> None:
+    assert summarize(sql).mark == mark
 
 
-@pytest.mark.parametrize("sql", NO_NOISE)
-def test_no_noise(sql: str) -> None:
-    assert not summarize(sql).is_noise
+@pytest.mark.parametrize("sql", NO_MARKS)
+def test_every_other_statement_has_no_mark(sql: str) -> None:
+    assert summarize(sql).mark is None
 
 
 LITERALS = st.one_of(

@@ -119,7 +119,7 @@ def _neutral(field: Field) -> object:
 
 def _check_of(field: Field) -> Callable[[Any], object]:
     if field.enum:
-        allowed, neutral = frozenset(field.enum), _neutral(field)
+        allowed, neutral = frozenset(field.enum), _neutral(field) if field.required else None
         return lambda value: value if type(value) is str and value in allowed else neutral
     part = field.type.removesuffix("[]")
     if part in _PARTS:

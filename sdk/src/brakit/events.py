@@ -16,6 +16,7 @@ VERSION = 1
 """The protocol version that this SDK speaks (`version` in the payload)."""
 
 OPERATIONS = ("SELECT", "INSERT", "UPDATE", "DELETE", "OTHER")
+MARKS = ("begin", "commit", "rollback", "savepoint", "release", "rollback_to", "prepare")
 LEVELS = ("log", "warn", "error", "info", "debug")
 
 
@@ -156,6 +157,13 @@ QUERY = Shape(
     Field("batch_size", "integer", "Parameter sets of an executemany."),
     Field("connection_id", "string", "Names the connection within the process."),
     Field("transaction_id", "string", "Names the transaction within the process."),
+    Field(
+        "transaction_mark",
+        "string",
+        "What a statement does to its transaction; one that has a mark counts as no query.",
+        enum=MARKS,
+    ),
+    Field("lazy_load", "string", "Class and attribute of the ORM whose first use issued it, e.g. `Order.items`."),
     Field("system", "string", "Database, in OpenTelemetry's `db.system.name`: postgresql, mysql, sqlite, …"),
 )
 

@@ -26,18 +26,18 @@ class Summary:
     `operation` is one of `events.OPERATIONS`. `table` is the main table without schema and quotes, empty when there is none.
     `shape` is the statement without comments, with keywords in upper case, every literal and placeholder as `?`, and lists of
     values collapsed. `shape_hash` is 16 hex digits over it. `sql` is the statement as it was written, its strings masked as
-    `'****'` and its numbers as `?`. `is_noise` is True for transaction control and what drivers say on their own.
+    `'****'` and its numbers as `?`. `mark` is one of `events.MARKS` for transaction control, else None.
     """
 
-    __slots__ = ("is_noise", "operation", "shape", "shape_hash", "sql", "table")
+    __slots__ = ("mark", "operation", "shape", "shape_hash", "sql", "table")
 
-    def __init__(self, operation: str, table: str, shape: str, shape_hash: str, sql: str, is_noise: bool) -> None:
+    def __init__(self, operation: str, table: str, shape: str, shape_hash: str, sql: str, mark: str | None) -> None:
         self.operation = operation
         self.table = table
         self.shape = shape
         self.shape_hash = shape_hash
         self.sql = sql
-        self.is_noise = is_noise
+        self.mark = mark
 
 
 def summarize(sql: str) -> Summary:
@@ -348,34 +348,32 @@ def _subject(tokens: list[Token], at: int, verb: str) -> str:
     return ""
 
 
-_NOISE = frozenset(
-    (
-        *("BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"),
-        *("PRAGMA", "SHOW", "DISCARD", "RESET", "DEALLOCATE", "USE"),
-    )
-)
-_SETTINGS = frozenset(
-    (
-        *("NAMES", "AUTOCOMMIT", "TRANSACTION", "CHARACTERISTICS", "CHARACTER", "ISOLATION", "TIME", "TIMEZONE", "DATESTYLE"),
-        *("INTERVALSTYLE", "CLIENT_ENCODING", "CLIENT_MIN_MESSAGES", "STANDARD_CONFORMING_STRINGS", "SQL_MODE", "BYTEA_OUTPUT"),
-        *("EXTRA_FLOAT_DIGITS", "APPLICATION_NAME", "SEARCH_PATH", "NOCOUNT", "LOCK_TIMEOUT", "DEADLOCK_PRIORITY"),
-    )
-)
-"""What drivers SET on their own; a SET of anything else is the app's."""
-_GREETING = re.compile(
-    r"SELECT (?:@@\w+|(?:pg_catalog\.)?version\(\)|current_schema\(\)|database\(\)|schema_name\(\)|connection_id\(\)"
-    r"|CAST\(\? AS \w+(?:\(\?\))?\) AS \w+)",
-    re.IGNORECASE,
-)
+# Transactions
+
+_MARKS = {"BEGIN": "begin", "COMMIT": "commit", "END": "commit", "ABORT": "rollback", "SAVEPOINT": "savepoint", "RELEASE": "release"}
 
 
-def _is_noise(tokens: list[Token], shape: str, table: str) -> bool:
-    words = [token.text.upper() for token in tokens[:4]]
-    if not words or words[0] == ";":
-        return True
-    if words[0] == "SET":
-        return any(word in _SETTINGS or word.startswith("@@") for word in words[1:])
-    return words[0] in _NOISE or (words[0] == "SELECT" and not table and _GREETING.match(shape) is not None)
+def _mark(tokens: list[Token]) -> str | None:
+    """What a statement of transaction control does; `BEGIN` of a block of PL/SQL is none."""
+    words = [token.text.upper() for token in tokens[:5] if token.text != ";"]
+    first, second = (*words, "", "")[:2]
+    if first in ("START", "PREPARE"):
+        return {"START": "begin", "PREPARE": "prepare"}[first] if second == "TRANSACTION" else None
+    if first == "SAVE":
+        return "savepoint" if second in ("TRAN", "TRANSACTION") else None
+    if first == "ROLLBACK":
+        return "rollback_to" if "TO" in words else "rollback"
+    if first == "SET":
+        return None
+    if first in ("BEGIN", "END") and second not in _AFTER:
+        return None
+    return _MARKS.get(first)
+
+
+_AFTER = frozenset(
+    ("", "TRANSACTION", "TRAN", "WORK", "DEFERRED", "IMMEDIATE", "EXCLUSIVE", "CONCURRENT", "ISOLATION", "READ", "NOT", "AND")
+)
+"""Words that may follow BEGIN and END of a transaction, in PostgreSQL, SQLite, MySQL and SQL Server."""
 
 
 # The whole
@@ -401,7 +399,7 @@ def _summarize(sql: str) -> Summary:
     tokens, masked = read(sql)
     shape = _joined(_collapsed(tokens))
     operation, table = _judged(tokens)
-    return Summary(operation, table, shape, hash_of(shape + rest), masked + tail, _is_noise(tokens, shape, table))
+    return Summary(operation, table, shape, hash_of(shape + rest), masked + tail, _mark(tokens))
 
 
 _short = lru_cache(maxsize=1_000)(_summarize)

@@ -160,6 +160,7 @@ class Wire:
             "shape_hash": summary.shape_hash,
             "operation": summary.operation,
             "table": summary.table,
+            "transaction_mark": summary.mark,
             "source": source,
             "system": system,
         }

@@ -139,6 +139,10 @@ class Query(Entry, kw_only=True):
     """Names the connection within the process."""
     transaction_id: str | None = None
     """Names the transaction within the process."""
+    transaction_mark: str | None = None
+    """What a statement does to its transaction; one that has a mark counts as no query."""
+    lazy_load: str | None = None
+    """Class and attribute of the ORM whose first use issued it, e.g. `Order.items`."""
     system: str | None = None
     """Database, in OpenTelemetry's `db.system.name`: postgresql, mysql, sqlite, …"""
 

@@ -36,7 +36,13 @@ class Timeline:
 
     @cached_property
     def queries(self) -> list[Query]:
-        return [entry for entry in self.entries if isinstance(entry, Query)]
+        """Statements of the app's; what begins and ends a transaction is none."""
+        return [entry for entry in self.entries if isinstance(entry, Query) and entry.transaction_mark is None]
+
+    @cached_property
+    def marks(self) -> list[Query]:
+        """What begins and ends transactions and their savepoints."""
+        return [entry for entry in self.entries if isinstance(entry, Query) and entry.transaction_mark is not None]
 
     @cached_property
     def fetches(self) -> list[Fetch]:

@@ -113,6 +113,7 @@ def _query(values: dict[str, Any]) -> None:
     elif sql:
         summary = summarize(sql)
         values["sql"] = summary.sql
+        values["transaction_mark"] = summary.mark
         if summary.sql != sql and "params_hash" not in values and not ("?" in sql or _PLACEHOLDER.search(summary.sql)):
             # All values stood in the text, which is now without them: whether they differ must not be lost.
             values["params_hash"] = hashlib.blake2b(sql.encode("utf-8", "replace"), digest_size=8, key=_KEY).hexdigest()
