@@ -11,16 +11,17 @@ from __future__ import annotations
 import sys
 
 from brakit import context, errors
-from brakit.guard import Raised, bracket
+from brakit.guard import Raised, bracket, run
 from brakit.instrumentations import _asgi
 from brakit.instrumentations._exchange import KEY, Exchange
-from brakit.instrumentations._served import Served
+from brakit.instrumentations._served import Served, leads_to
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from typing import Any
 
+    from brakit.client import Client
     from brakit.guard import Call
     from brakit.patch import Patches
 
@@ -49,7 +50,31 @@ def known(exchange: Exchange, _app: Any, scope: _asgi.Scope) -> None:
 def setup(call: Call) -> Generator[None, Any, None]:
     yield
     protocol = call.args[0]
-    protocol.request_handler = bracket(call.client, "sanic:handle_request", protocol.request_handler, handle_request)
+    watched = bracket(call.client, "sanic:handle_request", protocol.request_handler, handle_request)
+    protocol.request_handler = leading(call.client, watched)
+
+
+def leading(client: Client, handle: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`handle`, for all that is not meant for the dashboard; that never gets as far as the app and its middleware."""
+
+    async def handle_request(request: Any) -> Any:
+        location = run(client.failures, "sanic:dashboard", whither, client, request) if client.open else None
+        if location is None:
+            return await handle(request)
+        headers = {"Location": location, "Cache-Control": "no-store"}
+        answer = sys.modules["sanic.response"].HTTPResponse(status=307, headers=headers)
+        await request.stream.respond(answer).send(end_stream=True)
+        return None
+
+    return handle_request
+
+
+def whither(client: Client, request: Any) -> str | None:
+    info = request.conn_info
+    if info is None:
+        return None
+    target = request.raw_url.decode("latin-1")
+    return leads_to(client, request.method, target, listed(request.headers), info.client_ip, info.server_port)
 
 
 def handle_request(call: Call) -> Generator[None, Any, None]:

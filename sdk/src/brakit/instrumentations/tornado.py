@@ -12,7 +12,7 @@ import sys
 from brakit import context, errors
 from brakit.guard import Raised
 from brakit.instrumentations._exchange import KEY
-from brakit.instrumentations._served import Served
+from brakit.instrumentations._served import Served, leads_to
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 SUPPORTS = ">=6.1"
 FRAMEWORK = True
 
+OURS = "_brakit_dashboard"
+"""What marks a handler that is none of the app's."""
+
 
 def instrument(patch: Patches) -> None:
+    patch.probe("tornado.web:Application.find_handler", find_handler)
     patch.probe("tornado.web:RequestHandler._execute", execute)
     patch.probe("tornado.web:RequestHandler._handle_request_exception", handle_exception)
     patch.probe("tornado.web:RequestHandler.log_exception", log_exception)
@@ -38,8 +42,33 @@ def instrument(patch: Patches) -> None:
     patch.probe("tornado.websocket:WebSocketHandler.write_message", sent)
 
 
+def find_handler(call: Call) -> Generator[None, Any, Any]:
+    """Where a request is given to a handler, which is made later: one for the dashboard goes to a handler of ours."""
+    app, request = call.args[0], call.arg("request")
+    delegate = yield
+    connection = request.connection
+    stream = getattr(connection, "stream", None)
+    # Not `remote_ip`, which a header may have set.
+    address = getattr(getattr(connection, "context", None), "address", None)
+    if stream is None or stream.socket is None or type(address) is not tuple or not request.uri:
+        return delegate
+    headers, port = list(request.headers.get_all()), stream.socket.getsockname()[1]
+    location = leads_to(call.client, request.method, request.uri, headers, address[0], port)
+    return delegate if location is None else app.get_handler_delegate(request, redirecting(location))
+
+
+def redirecting(location: str) -> Any:
+    def answer(handler: Any) -> None:
+        handler.set_header("Cache-Control", "no-store")
+        handler.redirect(location, status=307)
+
+    return type("Dashboard", (sys.modules["tornado.web"].RequestHandler,), {"get": answer, "head": answer, OURS: True})
+
+
 def execute(call: Call) -> Generator[None, Any, None]:
     handler = call.args[0]
+    if getattr(type(handler), OURS, False):
+        return
     request, client = handler.request, call.client
     headers = list(request.headers.get_all())
     version = request.version.partition("/")[2]

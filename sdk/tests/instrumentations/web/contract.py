@@ -10,13 +10,16 @@ import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import unquote
 
 import httpx
 import pytest
 import websockets.sync.client
 
 from brakit import context
+from brakit.discovery import Address
 from brakit.patch import MISSING
+from brakit.transport import Sender
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -209,6 +212,20 @@ class Contract:
         [event] = until(1, only="request")
         assert event["requestId"] == event["parentId"] == HEX
         assert (event["traceId"], event["data"]["parentFetchId"]) == ("a" * 32, "c" * 16)
+
+    def test_the_dashboards_path_leads_to_it(self, url: str, client: Client, until: Until) -> None:
+        assert httpx.get(url + "/__brakit").status_code == 404
+        until(1)
+        client.sender = Sender(client)
+        client.sender.address = Address("127.0.0.1", 4321)
+        for method in ("GET", "HEAD"):
+            answer = httpx.request(method, url + "/__brakit/requests?a={1}")
+            expected = "http://127.0.0.1:4321/__brakit/requests?a={1}"
+            assert (answer.status_code, unquote(answer.headers["location"]), answer.content) == (307, expected, b"")
+        until(0)
+        assert httpx.get(url + "/__brakit", headers={"host": "evil.example"}).status_code == 404
+        assert httpx.post(url + "/__brakit").status_code in (404, 405)
+        assert [request["data"]["path"] for request in until(2, only="request")] == ["/__brakit"] * 2
 
     def test_everything_comes_back(self, client: Client, url: str) -> None:
         places = list(client.patches.restores)

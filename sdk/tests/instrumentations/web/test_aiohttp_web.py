@@ -10,9 +10,7 @@ import pytest
 from aiohttp import WSMsgType, web
 from sdk.tests.instrumentations.web.contract import Counter, Debug, Leaving, Sockets, Sold, log
 
-from brakit.discovery import Address
 from brakit.instrumentations._served import split
-from brakit.transport import Sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,16 +175,6 @@ class TestAiohttpWeb(Debug, Leaving, Sockets):
         [request] = until(1, only="request")
         assert (request["data"]["url"], request["data"]["path"]) == ("/any%20thing?a=1", "/any thing")
         assert "route" not in request["data"]
-
-    def test_the_dashboards_path_leads_to_it(self, url: str, client: Client, until: Any) -> None:
-        assert httpx.get(url + "/__brakit").status_code == 404
-        until(1)
-        client.sender = Sender(client)
-        client.sender.address = Address("127.0.0.1", 4321)
-        answer = httpx.get(url + "/__brakit/requests?a=1")
-        assert (answer.status_code, answer.headers["location"]) == (307, "http://127.0.0.1:4321/__brakit/requests?a=1")
-        assert httpx.get(url + "/__brakit", headers={"host": "evil.example"}).status_code == 404
-        assert until(1, only="request")[0]["data"]["statusCode"] == 404
 
 
 @pytest.mark.parametrize(
