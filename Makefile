@@ -7,6 +7,7 @@
 #   make generate  write what follows from the shape, the rules and the commands
 #   make build     the two wheels, dashboard inside, into dist/
 #   make matrix    the SDK's tests on every Python found
+#   make versions  the lowest and the latest release of each library that the SDK supports (NAME=fastapi for one)
 #   make new KIND=rule NAME=slow-thing    a new rule, instrumentation, view, command or resource, with its test
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ WEB := server/src/brakit_server/web/index.html
 DASHBOARD := $(shell find dashboard/src dashboard/index.html dashboard/*.ts dashboard/package.json 2>/dev/null)
 PYTHON_CODE := sdk server tests demo bench schema
 
-.PHONY: setup demo test check generate bench build matrix new format clean
+.PHONY: setup demo test check generate bench build matrix versions new format clean
 
 setup: $(VENV)/.installed $(WEB)
 
@@ -68,7 +69,10 @@ build: setup
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist server
 
 matrix: setup
-	$(BIN)/python tests/matrix.py
+	$(BIN)/python -m tests.matrix
+
+versions: setup
+	$(BIN)/python -m tests.versions $(NAME)
 
 new: $(VENV)/.installed
 	@$(BIN)/python schema/new.py $(KIND) $(NAME)

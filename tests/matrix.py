@@ -1,4 +1,4 @@
-"""Runs the SDK's tests on every Python that is found: `python tests/matrix.py [3.10 3.12]`, or `make matrix`.
+"""Runs the SDK's tests on every Python that is found: `python -m tests.matrix [3.10 3.12]`, or `make matrix`.
 
 Each version gets an environment under .cache/matrix/, made once and again when the list of libraries changes.
 """
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / ".cache"
 VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 NEEDLESS = ("checks", "building the wheels")
 """Sections of requirements-dev.txt that the SDK's tests do without."""
@@ -53,31 +54,42 @@ def libraries() -> list[str]:
     return wanted
 
 
-def environment(version: str, python: Path) -> Path:
-    """The Python of the environment for one version, with the SDK and the libraries in it."""
-    folder = ROOT / ".cache" / "matrix" / version
+def bounds() -> dict[str, str]:
+    """What constraints.txt pins, as an upper bound: an old Python gets the newest that it may have."""
+    lines = (ROOT / "constraints.txt").read_text().lower().splitlines()
+    return {line.partition("==")[0]: line.replace("==", "<=") for line in lines if "==" in line}
+
+
+def environment(folder: Path, python: Path, wanted: list[str], again: bool = False) -> Path:
+    """The Python of an environment with the SDK and what is wanted in it; `again` looks for newer releases of that each time.
+
+    Raises CalledProcessError where it does not install.
+    """
     inside = folder / "bin" / "python"
-    stamp = folder / "libraries.txt"
-    wanted = libraries()
-    if not inside.exists() or not stamp.exists() or stamp.read_text() != "\n".join(wanted):
-        subprocess.run([str(python), "-m", "venv", "--clear", str(folder)], check=True)
-        install = [
-            str(inside),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            *wanted,
-            "--editable",
-            str(ROOT / "sdk"),
-        ]
-        # A pin may be of a version that this Python is too old for; then the newest that fits will do.
-        pinned = subprocess.run([*install, "--constraint", str(ROOT / "constraints.txt")], capture_output=True, check=False)
-        if pinned.returncode:
-            subprocess.run(install, check=True)
-        stamp.write_text("\n".join(wanted))
+    stamp = folder / "wanted.txt"
+    text = "\n".join((str(python), *wanted))
+    kept = stamp.exists() and stamp.read_text() == text
+    if kept and not again:
+        return inside
+    if not kept:
+        subprocess.run([str(python), "-m", "venv", "--clear", "--without-pip", str(folder)], check=True)
+        site = next((folder / "lib").glob("python*/site-packages"))
+        (site / "brakit.pth").write_text(str(ROOT / "sdk/src"))
+    pip = [sys.executable, "-m", "pip", "--python", str(inside), "install", "--quiet", "--upgrade"]
+    installed = subprocess.run([*pip, *wanted], capture_output=True, text=True, check=False)
+    if installed.returncode:
+        print("\n".join(line[:200] for line in installed.stderr.splitlines()[-5:]), file=sys.stderr)
+        installed.check_returncode()
+    stamp.write_text(text)
     return inside
+
+
+def everything() -> list[str]:
+    """The libraries as constraints.txt has them, and what they need."""
+    file = CACHE / "bounds.txt"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("\n".join(bounds().values()) + "\n")
+    return [*libraries(), f"--constraint={file}"]
 
 
 def main() -> int:
@@ -89,7 +101,7 @@ def main() -> int:
         if wanted and version not in wanted:
             continue
         print(f"Python {version}: {python}", flush=True)
-        inside = environment(version, python)
+        inside = environment(CACHE / "matrix" / version, python, everything())
         ran = subprocess.run(
             [str(inside), "-m", "pytest", "--quiet", "-p", "no:cacheprovider", *(options or ["sdk/tests"])], cwd=ROOT, check=False
         )
