@@ -23,6 +23,7 @@ class Query(Record):
         "batch",
         "connection_id",
         "error",
+        "lazy_load",
         "mark",
         "outer",
         "over",
@@ -46,7 +47,7 @@ class Query(Record):
         connection_id: str,
         transaction_id: str | None,
     ) -> None:
-        # All fields of a record are set here, `super` would cost a tenth of what a query may.
+        # All fields of a record are set here, `super` would cost a tenth of what a query may. An ORM sets `lazy_load` where it applies.
         self.kind = "db.query"
         self.owner = current()
         self.site = None
@@ -85,6 +86,7 @@ class Query(Record):
             "connection_id": self.connection_id,
             "transaction_id": self.transaction_id,
             "system": self.system,
+            "lazy_load": getattr(self, "lazy_load", None),
         }
 
 
