@@ -36,6 +36,7 @@ class Query(Record):
         "system",
         "transaction_id",
     )
+    lazy_load: str | None
 
     def __init__(
         self,
