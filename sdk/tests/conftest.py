@@ -344,6 +344,11 @@ def parse(raw: bytes) -> Json:
     return payload
 
 
+def qualified(name: str) -> str:
+    """The name of a function as a call site has it: code knows its qualified one from Python 3.11 on."""
+    return name if sys.version_info >= (3, 11) else name.rpartition(".")[2]
+
+
 @pytest.fixture
 def py(tmp_path: Path) -> Iterator[Py]:
     """Runs code in fresh interpreters."""

@@ -8,6 +8,7 @@ import fastapi
 import fastapi.security as security
 import httpx
 import pytest
+from sdk.tests.conftest import qualified
 
 from brakit.instrumentations.fastapi import DEPENDENCIES
 
@@ -79,7 +80,10 @@ async def test_a_credential_and_none(client: Client, events: Events, dependency:
     assert {event["data"]["provider"] for event in checks} == {type(dependency).__name__}
     assert [event["parentId"] for event in checks] == [event["id"] for event in found[1::2]]
     site = checks[0]["data"]["callsite"]
-    assert (site["file"], site["function"]) == ("sdk/tests/instrumentations/test_fastapi.py", "guarded.<locals>.orders")
+    assert (site["file"], site["function"]) == (
+        "sdk/tests/instrumentations/test_fastapi.py",
+        qualified("guarded.<locals>.orders"),
+    )
     assert SECRET not in str(checks)
 
 

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sdk.tests.conftest import qualified
 
 if TYPE_CHECKING:
     from brakit.client import Client
@@ -56,7 +57,7 @@ def test_what_nobody_can_catch(py: Any, sink: Any) -> None:
     assert _without_addresses(ran.stderr.replace("app0", "app1")) == _without_addresses(plain.stderr) != ""
     first, _ = [event["data"] for event in sink.events if event["type"] == "error"]
     assert (first["name"], first["mechanism"], first["handled"]) == ("LookupError", "unraisable", False)
-    assert (first["callsite"]["function"], first["callsite"]["line"]) == ("Shelf.__del__", 5)
+    assert (first["callsite"]["function"], first["callsite"]["line"]) == (qualified("Shelf.__del__"), 5)
 
 
 def _without_addresses(text: str) -> str:

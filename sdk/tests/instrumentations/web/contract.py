@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import httpx
 import pytest
 import websockets.sync.client
+from sdk.tests.conftest import qualified
 
 from brakit import context
 from brakit.discovery import Address
@@ -165,7 +166,7 @@ class Contract:
         error, request = found
         assert (error["data"]["name"], error["data"]["message"], error["data"]["handled"]) == ("Broken", "broken", False)
         assert (error["parentId"], error["data"]["mechanism"]) == (request["id"], self.framework)
-        assert error["data"]["callsite"]["function"] == "Counter.fail"
+        assert error["data"]["callsite"]["function"] == qualified("Counter.fail")
         assert any(frame["function"].rpartition(".")[2] == "fail" for frame in error["data"]["frames"])
         assert (request["data"]["statusCode"], request["data"]["route"]) == (500, self.route("/fail"))
         assert len(counter.raised) == 1
