@@ -59,9 +59,14 @@ def test_what_is_wrong_with_it(client: Client, events: Events, made: str, key: s
     assert "parentId" not in event
 
 
+def complete() -> Any:
+    """`jwt.decode_complete`, where this version has it."""
+    return getattr(jwt, "decode_complete", None) or jwt.PyJWT().decode_complete
+
+
 def test_every_way_to_decode_is_one_check(client: Client, events: Events) -> None:
     made = token()
-    jwt.decode_complete(made, KEY, algorithms=["HS256"])
+    complete()(made, KEY, algorithms=["HS256"])
     jwt.PyJWT().decode(made, KEY, algorithms=["HS256"])
     jwt.PyJWT().decode_complete(made, KEY, algorithms=["HS256"])
     assert [event["data"]["result"] for event in events()] == ["valid"] * 3
@@ -70,20 +75,21 @@ def test_every_way_to_decode_is_one_check(client: Client, events: Events) -> Non
 def test_a_signature_that_nobody_looks_at(client: Client, events: Events) -> None:
     options: Any = {"verify_signature": False}
     jwt.decode(token(), options=options)
-    jwt.decode_complete(token(), options=options)
-    jwt.decode_complete(token(), "", None, options)
+    complete()(token(), options=options)
+    complete()(token(), "", None, options)
     assert [event["data"]["result"] for event in events()] == ["unverified"] * 3
 
 
 def test_misuse_is_no_check(client: Client, events: Events) -> None:
+    wrong: Any = 5
     with pytest.raises(TypeError):
-        jwt.decode(token(), 5, algorithms=["HS256"])
+        jwt.decode(token(), wrong, algorithms=["HS256"])
     assert events() == []
 
 
 def test_it_comes_back(client: Client) -> None:
     places = list(client.patches.restores)
     ours = [entry for entry in places if getattr(entry[0], "__name__", "") in ("jwt", "PyJWT")]
-    assert len(ours) == 2
+    assert len(ours) == 1 + hasattr(jwt, "decode_complete")
     client.shutdown(0)
     assert all(vars(holder).get(name) is before for holder, name, before, _ in ours)

@@ -23,9 +23,10 @@ SUPPORTS = ">=2.4"
 
 
 def instrument(patch: Patches) -> None:
-    # `jwt.decode` and `PyJWT.decode` call the method; `jwt.decode_complete` is a method that was bound before us.
+    # `jwt.decode` and `PyJWT.decode` call the method; `jwt.decode_complete`, from 2.8 on, is a method that was bound before us.
     patch.probe("jwt.api_jwt:PyJWT.decode_complete", decode)
-    patch.probe("jwt:decode_complete", decode_bound)
+    if hasattr(sys.modules["jwt"], "decode_complete"):
+        patch.probe("jwt:decode_complete", decode_bound)
 
 
 def decode(call: Call) -> Generator[None, Any, None]:
