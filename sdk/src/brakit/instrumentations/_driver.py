@@ -14,6 +14,7 @@ from brakit import callsite, errors
 from brakit.context import covered
 from brakit.guard import Raised
 from brakit.instrumentations._dbapi import Query, plain_sql, row_count
+from brakit.instrumentations._orm import origin
 from brakit.record import clock, plain_params
 
 TYPE_CHECKING = False
@@ -136,6 +137,9 @@ class Driver:
             link.transaction,
         )
         query.site = callsite.find(sys._getframe(2))
+        above = origin.get()
+        if above is not None:
+            above.sign(query)
         query.started = clock()
         return query
 
