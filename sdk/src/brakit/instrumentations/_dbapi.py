@@ -25,6 +25,7 @@ class Query(Record):
         "error",
         "lazy_load",
         "mark",
+        "model",
         "outer",
         "over",
         "params",
@@ -37,6 +38,7 @@ class Query(Record):
         "transaction_id",
     )
     lazy_load: str | None
+    model: str | None
 
     def __init__(
         self,
@@ -48,7 +50,7 @@ class Query(Record):
         connection_id: str,
         transaction_id: str | None,
     ) -> None:
-        # All fields of a record are set here, `super` would cost a tenth of what a query may. An ORM sets `lazy_load` where it applies.
+        # All fields of a record are set here, `super` would cost a tenth of what a query may. ORMs set `model` and `lazy_load`.
         self.kind = "db.query"
         self.owner = current()
         self.site = None
@@ -87,6 +89,7 @@ class Query(Record):
             "connection_id": self.connection_id,
             "transaction_id": self.transaction_id,
             "system": self.system,
+            "model": getattr(self, "model", None),
             "lazy_load": getattr(self, "lazy_load", None),
         }
 
