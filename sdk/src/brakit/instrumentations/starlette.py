@@ -80,11 +80,12 @@ def template(scope: _asgi.Scope) -> str | None:
 
 
 def _by_endpoint(scope: _asgi.Scope) -> Any:
-    router, endpoint = scope.get("router"), scope.get("endpoint")
-    if router is None or endpoint is None:
+    endpoint = scope.get("endpoint")
+    if endpoint is None:
         return None
     path = scope["path"].removeprefix(scope.get("root_path", ""))
-    routes = list(router.routes)
+    # The innermost app's routes, which a router does not see through middleware, then those of the outermost router.
+    routes = [*getattr(scope.get("app"), "routes", ()), *getattr(scope.get("router"), "routes", ())]
     while routes:
         route = routes.pop(0)
         if getattr(route, "endpoint", None) is endpoint and route.path_regex.match(path):
