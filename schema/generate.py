@@ -331,6 +331,12 @@ def settings_page() -> str:
         "By environment variable only.",
         "\n".join(["| variable | default | |", "| --- | --- | --- |", *rows]),
     ]
+    rows = [f"| `{s.variable}` | {s.default or ''} | `{name}`: {s.doc} |" for name, options in tuned() for s in options]
+    parts += [
+        "## Single instrumentations",
+        "By environment variable as well. `BRAKIT_SKIP` leaves an instrumentation out altogether.",
+        "\n".join(["| variable | default | |", "| --- | --- | --- |", *rows]),
+    ]
     parts += [
         "## The server",
         "By argument of `brakit serve`, by environment variable, or in `[tool.brakit]` of pyproject.toml, in this order.",
@@ -338,6 +344,16 @@ def settings_page() -> str:
     rows = [f"| `{name}` | {default} | {text} |" for name, default, text in documented(Config)]
     parts.append("\n".join(["| setting | default | |", "| --- | --- | --- |", *rows]))
     return "\n\n".join(parts) + "\n"
+
+
+def tuned() -> list[tuple[str, tuple[Any, ...]]]:
+    """The instrumentations that have settings of their own, with these."""
+    import importlib
+
+    from brakit.patch import shipped
+
+    modules = [(name, importlib.import_module(module)) for name, module in shipped().items()]
+    return [(name, module.OPTIONS) for name, module in modules if hasattr(module, "OPTIONS")]
 
 
 def documented(struct: type) -> list[tuple[str, str, str]]:

@@ -22,9 +22,9 @@ SERVER = ROOT / "server/src/brakit_server"
 # From left to right: a room imports those before it. The shape and what knows nothing of events come first; then, as an event walks,
 # what it is made of (clocks, context, record), capture, buffer, transport; last the places that join.
 SDK_ROOMS = (
-    "events", "clocks", "config", "activation", "guard", "context", "record", "callsite", "errors", "patch", "buffer", "sensitive",
-    "redact", "sqltext", "sql", "conform", "wire", "connection", "discovery", "transport", "client", "api", "instrumentations",
-    "__init__", "__main__",
+    "events", "clocks", "sampling", "scrub", "entry_points", "config", "activation", "guard", "context", "record", "callsite",
+    "errors", "patch", "buffer", "sensitive", "redact", "sqltext", "sql", "conform", "wire", "connection", "discovery", "transport",
+    "client", "api", "instrumentations", "__init__", "doctor", "__main__",
 )  # fmt: skip
 SERVER_ROOMS = (
     "__init__", "records", "answers", "config", "running", "connections", "security", "ingest", "stores", "analysis", "stream",
@@ -136,7 +136,7 @@ def test_of_the_sdk_the_server_uses_the_shape_the_summary_of_sql_and_the_redacti
 
 
 def test_the_public_names_are_pinned() -> None:
-    assert brakit.__all__ == ["asgi", "auth_check", "capture_error", "flush", "shutdown", "span", "wsgi"]
+    assert brakit.__all__ == ["asgi", "auth_check", "capture_error", "flush", "scrub", "shutdown", "span", "wsgi"]
     lines = len((SDK / "__init__.py").read_text().splitlines())
     assert lines <= 40
 

@@ -412,6 +412,7 @@ export interface Run {
   sdk?: string;
   root?: string;
   instrumentations?: Record<string, string>;
+  failures?: Record<string, string>;
   firstSeenAt: number;
   lastSeenAt: number;
   events: number;

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brakit.config import SETTINGS, Config
+from brakit.config import SETTINGS, Config, split_url
 
 
 def test_defaults_stand_where_nothing_is_set() -> None:
@@ -55,6 +55,32 @@ def test_a_malformed_value_is_named_and_the_default_stands(variable: str, text: 
     assert variable in problem
     [setting] = [setting for setting in SETTINGS if setting.variable == variable]
     assert getattr(config, setting.name) == setting.default
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("http://127.0.0.1:7700", (False, "127.0.0.1", 7700, "")),
+        ("HTTPS://brakit.example.internal/team/", (True, "brakit.example.internal", 443, "/team")),
+        ("http://[::1]:80/", (False, "::1", 80, "")),
+        ("http://localhost", (False, "localhost", 80, "")),
+    ],
+)
+def test_the_address_of_a_server(text: str, parts: tuple[object, ...]) -> None:
+    config = Config({"BRAKIT_URL": text})
+    assert config.problems == []
+    assert split_url(config.url) == parts
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["127.0.0.1:7700", "ftp://a", "http://", "http://:80", "http://a:0", "http://a:70000", "http://a:x", "http://me:pw@a", "http://a/?q",
+     "http://a b", "http://::1:80", "http://[a]:80:1", "http://é"],
+)  # fmt: skip
+def test_what_is_no_address_is_named(text: str) -> None:
+    config = Config({"BRAKIT_URL": text})
+    assert config.url == ""
+    assert "BRAKIT_URL" in config.problems[0]
 
 
 @given(st.sampled_from(SETTINGS), st.text(max_size=50))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
 from brakit.connection import MAX_ANSWER, Connection, Unreachable
 from brakit.discovery import Address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     Speak = Callable[[socket.socket], None]
 
@@ -176,3 +179,68 @@ def test_nobody_there() -> None:
 def test_a_host_that_is_none(host: str) -> None:
     with pytest.raises(Unreachable):
         Connection(Address(host, 1), "test", "", time.monotonic() + 1)
+
+
+@pytest.fixture
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
+    """Signs certificates that this process trusts."""
+    made = trustme.CA()
+    made.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    return made
+
+
+def speaking_tls(authority: trustme.CA, speak: Speak, name: str = "127.0.0.1") -> Speak:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+
+    def run(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as encrypted:
+            speak(encrypted)
+
+    return run
+
+
+def secure(address: Address, path: str = "") -> Address:
+    return Address(address.host, address.port, explicit=True, secure=True, path=path)
+
+
+def test_a_server_behind_tls(listen: Callable[[Speak], Address], authority: trustme.CA) -> None:
+    heard: list[bytes] = []
+    told = threading.Event()
+
+    def speak(connection: socket.socket) -> None:
+        for _ in range(2):
+            heard.append(connection.recv(65536))
+            connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        told.wait(5)
+
+    connection = Connection(secure(listen(speaking_tls(authority, speak)), "/team"), "test", "t0ken", 0.0)
+    for _ in range(2):
+        assert connection.request("POST", "/x", b"{}", 0.0) == (204, b"")
+        assert connection.usable()
+    assert heard[0].startswith(b"POST /team/x HTTP/1.1\r\nHost: 127.0.0.1:")
+    assert b"Bearer t0ken" in heard[0]
+    told.set()
+    deadline = time.monotonic() + 5
+    while connection.usable() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert connection.closed
+
+
+def test_a_certificate_of_nobody_we_trust_or_for_another_name(listen: Callable[[Speak], Address], authority: trustme.CA) -> None:
+    for signer, name in ((trustme.CA(), "127.0.0.1"), (authority, "elsewhere.test")):
+        heard: list[bytes] = []
+        address = secure(listen(speaking_tls(signer, lambda connection: heard.append(connection.recv(100)), name)))  # noqa: B023
+        with pytest.raises(Unreachable, match=r"(?i)certificate|mismatch"):
+            Connection(address, "test", "t0ken", 0.0)
+        assert heard == []
+
+
+def test_tls_where_nobody_speaks_it_ends_in_time(listen: Callable[[Speak], Address]) -> None:
+    start = time.monotonic()
+    with pytest.raises(Unreachable):
+        Connection(secure(listen(answering(b"HTTP/1.1 400 Bad Request\r\n\r\n"))), "test", "", 0.0)
+    with pytest.raises(Unreachable):
+        Connection(secure(listen(lambda _: time.sleep(2))), "test", "", 0.0)
+    assert time.monotonic() - start < 4

@@ -76,6 +76,13 @@ def test_without_a_repository_the_root_is_what_looks_like_a_project(tmp_path: Pa
     assert project_root(str(tmp_path / "a" / "b")) == str(tmp_path)
 
 
+def test_an_address_goes_before_host_and_port(project: Path) -> None:
+    put(project / ".brakit", "1234")
+    config = Config({"BRAKIT_URL": "https://team.internal/x", "BRAKIT_PORT": "99"})
+    [address] = find(config, str(project))
+    assert (address.url, address.explicit, address.secure) == ("https://team.internal:443/x", True, True)
+
+
 def test_a_named_server_or_folder_goes_first(project: Path, tmp_path: Path) -> None:
     put(project / ".brakit", "5000")
     put(tmp_path / "elsewhere", "7000")

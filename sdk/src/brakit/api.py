@@ -7,6 +7,7 @@ import sys
 from brakit import callsite, client, context, errors
 from brakit.guard import run
 from brakit.record import plain_value
+from brakit.scrub import scrubbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from brakit.record import Record
 
     App = TypeVar("App", bound=Callable[..., Any])
+    Scrub = TypeVar("Scrub", bound=Callable[[dict[str, Any]], dict[str, Any] | None])
 
 
 def capture_error(error: BaseException | None = None) -> None:
@@ -117,6 +119,18 @@ def _wrap(active: Client, app: object, interface: str) -> object:
     from brakit.instrumentations import _asgi, _wsgi
 
     return (_asgi if interface == "asgi" else _wsgi).outermost(active, app)
+
+
+def scrub(function: Scrub) -> Scrub:
+    """Have `function` see every event before it leaves, after our own masking: as a decorator or called once at start-up.
+
+    It gets the event as it would be sent, a dict in the form of docs/protocol.md, and returns it, changed or as it is, or None to leave
+    it out. It runs on a thread of ours, and what it does is not recorded. An event for which it raises is dropped, counted and never
+    sent.
+    """
+    if function not in scrubbers:
+        scrubbers.append(function)
+    return function
 
 
 def flush(timeout: float = 2.0) -> bool:

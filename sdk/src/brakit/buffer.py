@@ -59,7 +59,9 @@ class Buffer:
         self.pid = getpid()
 
     def append(self, record: Record) -> None:
-        """Take a record; the oldest goes when there is no room."""
+        """Take a record, unless its owner is left out; the oldest goes when there is no room."""
+        if record.owner is not None and record.owner.muted:
+            return
         # Some servers fork without running Python's at-fork hooks (uWSGI), so the process id is compared here.
         if self.pid != getpid():
             self.forked()

@@ -15,6 +15,7 @@ from brakit.config import Config
 from brakit.guard import Failures
 from brakit.patch import Patches
 from brakit.record import Record
+from brakit.sampling import Sampler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 EXIT_S = 0.5
 """How long the end of the process may be held up for the last words."""
+
+MAX_FAILURES = 20
+"""Places at which we have failed that a batch names."""
 
 _client: Client | None = None
 _hooked = False
@@ -47,6 +51,8 @@ class Client:
         self.importing = allocate_lock()
         self.forking = False
         self._root: str | None = None
+        # None, for most, spares every request a look at the rules.
+        self.sampler = Sampler(config.ignore, config.sample) if config.ignore or config.sample else None
 
     def start(self) -> None:
         """Arm the instrumentations. No thread, no file, no library: those come with the first record."""
@@ -107,8 +113,15 @@ class Client:
             "runtime": f"{sys.implementation.name} {sys.version.split()[0]}",
             "framework": self.framework or None,
             "instrumentations": dict(self.patches.versions),
+            "failures": self._failures(),
             "root": self.root,
         }
+
+    def _failures(self) -> dict[str, str] | None:
+        from brakit import redact
+
+        first = list(self.failures.first.items())[:MAX_FAILURES]
+        return {place: redact.text(text) for place, text in first} or None
 
     def forked(self) -> None:
         """In a child process: what is buffered and under way is the parent's to send; thread and locks do not exist here."""

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 
+from brakit.sampling import parse_share
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 
 class Setting:
-    """One setting. `kind` is one of bool, int, text, list (comma-separated)."""
+    """One setting. `kind` is one of bool, int, text, list (comma-separated), shares (a list of `pattern=share`), url."""
 
     __slots__ = ("default", "doc", "kind", "name", "variable")
 
@@ -39,6 +42,13 @@ SETTINGS = (
     ),
     Setting("port", "BRAKIT_PORT", "int", 0, "Port of the server; no looking for it and no handshake then."),
     Setting("host", "BRAKIT_HOST", "text", "127.0.0.1", "Host of the server, together with BRAKIT_PORT."),
+    Setting(
+        "url",
+        "BRAKIT_URL",
+        "url",
+        "",
+        "Address of the server, e.g. `https://brakit.example.internal/team`; instead of BRAKIT_HOST and BRAKIT_PORT.",
+    ),
     Setting("token", "BRAKIT_TOKEN", "text", "", "Write token, for a server that asks for one."),
     Setting("service", "BRAKIT_SERVICE", "text", "", "Name of this service; by default the name of the project's folder."),
     Setting(
@@ -59,6 +69,21 @@ SETTINGS = (
         "Hosts beside loopback and private ones that outgoing calls carry our ids to.",
     ),
     Setting("skip", "BRAKIT_SKIP", "list", (), "Instrumentations to leave out, by name."),
+    Setting(
+        "ignore",
+        "BRAKIT_IGNORE",
+        "list",
+        (),
+        "What is not recorded, with all that it causes: paths (`/healthz`, `/static/*`), names of jobs (`tasks.heartbeat`), "
+        "outgoing calls (`http://metrics:*`).",
+    ),
+    Setting(
+        "sample",
+        "BRAKIT_SAMPLE",
+        "shares",
+        (),
+        "Of what only a share is recorded: `/poll=0.1,tasks.sync=5%`. One that fails is recorded from its failure on.",
+    ),
     Setting("buffer", "BRAKIT_BUFFER", "int", 10_000, "Events held at most while the server is busy."),
 )
 
@@ -75,26 +100,34 @@ class Config:
     dir: str
     port: int
     host: str
+    url: str
     token: str
     service: str
     bodies: bool
     params: bool
     propagate: tuple[str, ...]
     skip: tuple[str, ...]
+    ignore: tuple[str, ...]
+    sample: tuple[tuple[str, float], ...]
     buffer: int
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         environ = os.environ if environ is None else environ
+        self.environ = environ
         self.problems: list[str] = []
         for setting in SETTINGS:
-            value = setting.default
-            text = environ.get(setting.variable, "").strip()
-            if text:
-                try:
-                    value = _parse(setting, text)
-                except ConfigError as problem:
-                    self.problems.append(str(problem))
-            setattr(self, setting.name, value)
+            setattr(self, setting.name, self.read(setting))
+
+    def read(self, setting: Setting) -> Any:
+        """The value of one setting, which may be one that an instrumentation declares."""
+        text = self.environ.get(setting.variable, "").strip()
+        if not text:
+            return setting.default
+        try:
+            return _parse(setting, text)
+        except ConfigError as problem:
+            self.problems.append(str(problem))
+            return setting.default
 
 
 def _parse(setting: Setting, text: str) -> object:
@@ -109,6 +142,35 @@ def _parse(setting: Setting, text: str) -> object:
         if text.isascii() and text.isdigit() and len(text) < 16 and int(text) and (setting.name != "port" or int(text) < 65536):
             return int(text)
         raise ConfigError(f"{setting.variable}={text!r} is not a valid number; using {setting.default}")
-    if setting.kind == "list":
-        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if setting.kind in ("list", "shares"):
+        parts = tuple(part.strip() for part in text.split(",") if part.strip())
+        return parts if setting.kind == "list" else tuple([_share(setting, part) for part in parts])
+    if setting.kind == "url" and split_url(text) is None:
+        raise ConfigError(f"{setting.variable}={text!r} is no address of a server, such as http://127.0.0.1:7700; leaving it out")
     return text
+
+
+def _share(setting: Setting, text: str) -> tuple[str, float]:
+    share = parse_share(text)
+    if share is None:
+        raise ConfigError(f"{setting.variable}: {text!r} is no pattern with a share, such as /poll=0.1; leaving all of them out")
+    return share
+
+
+def split_url(text: str) -> tuple[bool, str, int, str] | None:
+    """Whether it is https, host, port and path (without a slash at its end) of a server's address; None for anything else."""
+    scheme, mark, rest = text.partition("://")
+    secure = scheme.lower() == "https"
+    if not mark or scheme.lower() not in ("http", "https") or not text.isascii() or any(mark in text for mark in " \t\r\n?#@"):
+        return None
+    authority, slash, path = rest.partition("/")
+    host, port = authority, ""
+    if authority.startswith("["):
+        host, _, port = authority[1:].partition("]")
+        port = port.removeprefix(":")
+    elif ":" in authority:
+        host, _, port = authority.rpartition(":")
+    number = int(port) if port.isdigit() and len(port) <= 5 else 0 if port else (443 if secure else 80)
+    if not host or not 0 < number < 65536 or (":" in host) != authority.startswith("["):
+        return None
+    return secure, host, number, (slash + path).rstrip("/")

@@ -44,6 +44,8 @@ class Connection:
             target = address.host.encode("ascii") if address.host.isascii() else address.host
             self.socket = socket.create_connection((target, address.port), timeout=_left(deadline, CONNECT_S))  # type: ignore[arg-type]
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if address.secure:
+                self.socket = _encrypted(self.socket, address.host)
         except (OSError, ValueError) as error:
             raise Unreachable(str(error)) from None
 
@@ -64,17 +66,19 @@ class Connection:
             return False
         try:
             self.socket.setblocking(False)
-            self.socket.recv(1, socket.MSG_PEEK)
+            # TLS has no peeking, and nothing that comes unasked is data.
+            self.socket.recv(1, 0 if self.address.secure else socket.MSG_PEEK)
         except BlockingIOError:
             return True
-        except OSError:
-            pass
+        except OSError as error:
+            if type(error).__name__ == "SSLWantReadError":
+                return True
         self.close()
         return False
 
     def request(self, method: str, path: str, body: bytes, deadline: float) -> tuple[int, bytes]:
         """Status and body of the answer (at most 64 KB of it). Raises `Unreachable`; the connection is of no use then."""
-        head = f"{method} {path} HTTP/1.1\r\n{self.head}"
+        head = f"{method} {self.address.path}{path} HTTP/1.1\r\n{self.head}"
         if method == "POST":
             head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         sent = False
@@ -124,6 +128,17 @@ class Connection:
         if not data:
             raise OSError("the server closed the connection")
         return data
+
+
+def _encrypted(connection: socket.socket, host: str) -> socket.socket:
+    """TLS with the certificates that this machine trusts. Raises OSError where the server's is none of them."""
+    import ssl
+
+    try:
+        return ssl.create_default_context().wrap_socket(connection, server_hostname=host)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _left(deadline: float, most: float) -> float:

@@ -39,7 +39,7 @@ class Owner:
     calls requestId: the inbound id where there was one.
     """
 
-    __slots__ = ("exchange", "finished", "held", "id", "request_id", "root", "seen", "trace_id")
+    __slots__ = ("exchange", "finished", "held", "id", "muted", "request_id", "root", "seen", "trace_id")
 
     def __init__(self, id: str, request_id: str | None, trace_id: str, root: Owner | None) -> None:
         self.id = id
@@ -47,6 +47,8 @@ class Owner:
         self.trace_id = trace_id
         self.root = root
         self.finished = False
+        # Whether what it owns is left out, and how: see `sampling`. A span has it from what it is in.
+        self.muted = 0
         # Queries whose rows are still being read; they go out with the request at the latest.
         self.held: dict[int, Record] = {}
         self.seen: set[object] = set()
@@ -96,7 +98,9 @@ def span_owner() -> Owner:
     parent = _current.get()
     if parent is None:
         return Owner(new_span_id(), None, new_request_id(), None)
-    return Owner(new_span_id(), parent.request_id, parent.trace_id, parent.root)
+    owner = Owner(new_span_id(), parent.request_id, parent.trace_id, parent.root)
+    owner.muted = parent.muted
+    return owner
 
 
 def parse_request_id(text: str) -> str | None:

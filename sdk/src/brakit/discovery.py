@@ -13,6 +13,7 @@ import os
 import stat
 
 from brakit import context
+from brakit.config import split_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,15 +28,27 @@ PROJECT = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "manag
 
 
 class Address:
-    """A server to try. `nonce` is set when it has to prove itself; `explicit` when the person named it, which is proof enough."""
+    """A server to try. `nonce` is set when it has to prove itself; `explicit` when the person named it, which is proof enough.
 
-    __slots__ = ("explicit", "host", "nonce", "port")
+    `path` stands before all paths of the server, `secure` asks for TLS.
+    """
 
-    def __init__(self, host: str, port: int, nonce: str | None = None, explicit: bool = False) -> None:
+    __slots__ = ("explicit", "host", "nonce", "path", "port", "secure")
+
+    def __init__(
+        self, host: str, port: int, nonce: str | None = None, explicit: bool = False, *, secure: bool = False, path: str = ""
+    ) -> None:
         self.host = host
         self.port = port
         self.nonce = nonce
         self.explicit = explicit
+        self.secure = secure
+        self.path = path
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http{'s' if self.secure else ''}://{host}:{self.port}{self.path}"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Address) and (self.host, self.port, self.nonce) == (other.host, other.port, other.nonce)
@@ -55,6 +68,10 @@ class Address:
 
 def find(config: Config, start: str) -> list[Address]:
     """The servers to try, nearest first, from the settings or from the files of the project around `start`."""
+    named = split_url(config.url) if config.url else None
+    if named is not None:
+        secure, host, port, path = named
+        return [Address(host, port, explicit=True, secure=secure, path=path)]
     if config.port:
         return [Address(config.host, config.port, explicit=True)]
     found = []
@@ -65,9 +82,9 @@ def find(config: Config, start: str) -> list[Address]:
         ours = _parse(text) if text is not None else None
         if ours is not None:
             found.append(ours)
-        port = _port(_read(os.path.join(folder, "port")))
-        if port and (ours is None or ours.port != port):
-            found.append(Address("127.0.0.1", port))
+        number = _port(_read(os.path.join(folder, "port")))
+        if number and (ours is None or ours.port != number):
+            found.append(Address("127.0.0.1", number))
     return found
 
 

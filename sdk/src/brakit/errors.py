@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brakit import context, guard
+from brakit import context, guard, sampling
 from brakit.callsite import frames_of
 from brakit.record import Record
 
@@ -22,6 +22,8 @@ def capture(client: Client, error: BaseException, mechanism: str, handled: bool 
     """Record an exception under the current owner. One that passes by several of our probes in a request is recorded once."""
     frames = frames_of(error.__traceback__)
     owner = context.current()
+    if owner is not None and owner.muted and not handled:
+        sampling.bring_back(owner)
     # These see each exception once; a recycled id must not hide the next one.
     if owner is not None and owner.root is not None and mechanism not in LAST_RESORTS:
         # By identity and line: holding the exception itself would keep the app's frames alive for longer.

@@ -319,6 +319,7 @@ RESOURCE = Shape(
     Field("runtime", "string", "e.g. `cpython 3.11.7`."),
     Field("framework", "string", "Framework seen first."),
     Field("instrumentations", "object", "Name and version of each instrumented library; a reason for each that was refused."),
+    Field("failures", "object", "What failed in brakit itself: for each place, the text of the first failure."),
     Field("root", "string", "Project root: paths of call sites are relative to it."),
 )
 

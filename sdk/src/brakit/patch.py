@@ -10,7 +10,7 @@ import os
 import sys
 from _thread import get_ident
 
-from brakit import guard
+from brakit import entry_points, guard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from brakit.client import Client
+    from brakit.config import Setting
     from brakit.guard import Probe
 
 MISSING = object()
@@ -82,17 +83,21 @@ class Patches:
         self.undos: list[Callable[[], None]] = []
         self.versions: dict[str, str] = {}
         self.later: dict[str, list[tuple[str, Callable[..., None], tuple[Any, ...]]]] = {}
-        self.names = sorted(
-            file[:-3] for file in os.listdir(INSTRUMENTATIONS) if file.endswith(".py") and not file.startswith("_")
-        )
+        self.modules: dict[str, str] = {}
         self.ready: set[str] = set()
 
     def arm(self) -> None:
         """Wait for every target; those that are already imported are instrumented now."""
-        self.names = [name for name in self.names if name not in self.client.config.skip]
-        self.finder.watched.update(self.names)
+        # One that comes with another distribution takes the place of ours: somebody has put it there.
+        known = {**shipped(), **entry_points.find(sys.path)}
+        skip = self.client.config.skip
+        self.modules = {name: module for name, module in known.items() if name not in skip}
+        self.client.config.problems += [
+            f"BRAKIT_SKIP: there is no instrumentation {name!r}" for name in skip if name not in known
+        ]
+        self.finder.watched.update(self.modules)
         sys.meta_path.insert(0, self.finder)
-        for name in self.names:
+        for name in self.modules:
             if name in sys.modules:
                 self._imported(name)
 
@@ -103,12 +108,12 @@ class Patches:
             self.restores = [entry for entry in self.restores if entry[0] is not sys.modules.get(module)]
         for place, function, args in self.later.pop(module, ()):
             guard.run(self.client.failures, place, function, *args)
-        if module in self.names:
+        if module in self.modules:
             guard.run(self.client.failures, f"instrumentations.{module}", self._instrument, module)
 
     def _instrument(self, name: str) -> None:
         """Run one instrumentation, unless the version of its target is out of the range that it supports."""
-        instrumentation = __import__(f"brakit.instrumentations.{name}", fromlist=("instrument",))
+        instrumentation = __import__(self.modules[name], fromlist=("instrument",))
         version = version_of(sys.modules[name], getattr(instrumentation, "DISTRIBUTION", name))
         if not supports(instrumentation.SUPPORTS, version):
             self.versions[name] = f"{version or 'unknown'}: not supported, {instrumentation.SUPPORTS} is"
@@ -117,6 +122,10 @@ class Patches:
         if getattr(instrumentation, "FRAMEWORK", False):
             self.client.framework = self.client.framework or name
         instrumentation.instrument(self)
+
+    def option(self, setting: Setting) -> Any:
+        """The value of a setting that an instrumentation declares in its `OPTIONS`."""
+        return self.client.config.read(setting)
 
     def probe(self, target: str, probe: Probe) -> None:
         """Put `probe` around `module:function` or `module:Class.method`, now or when the module is imported. Twice is once.
@@ -196,6 +205,14 @@ class Patches:
             if vars(holder).get(name) is value:
                 guard.run(self.client.failures, "restore", _put_back, holder, name, before)
         self.restores.clear()
+
+
+def shipped() -> dict[str, str]:
+    """The instrumentations in our own folder: the import name of the target, and the module."""
+    files = sorted(os.listdir(INSTRUMENTATIONS))
+    return {
+        file[:-3]: f"brakit.instrumentations.{file[:-3]}" for file in files if file.endswith(".py") and not file.startswith("_")
+    }
 
 
 def _put_back(holder: Any, name: str, before: Any) -> None:

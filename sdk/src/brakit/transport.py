@@ -128,6 +128,9 @@ class Sender:
             import brakit.discovery
             import brakit.wire  # noqa: F401
 
+            if self.client.config.url.lower().startswith("https"):
+                import ssl  # noqa: F401
+
     def _doze(self, seconds: float) -> None:
         try:
             self.signal.get(timeout=seconds)
@@ -279,7 +282,7 @@ class Sender:
             try:
                 connection = Connection(address, _user_agent(), self.client.config.token, deadline)
                 if not is_ours(connection, deadline):
-                    self.last_problem = f"what listens on {address.host}:{address.port} is not a brakit server"
+                    self.last_problem = f"what listens on {address.url} is not a brakit server"
                     connection.close()
                     continue
                 if connection.closed:

@@ -8,12 +8,13 @@ import os
 import zlib
 from hashlib import blake2b
 
-from brakit import context, guard, redact, sql
+from brakit import context, guard, redact, sampling, sql
 from brakit.callsite import is_own
 from brakit.clocks import clock, wall
 from brakit.conform import MAX_NAME, MAX_TEXT, MAX_URL, clean, conform, integer, plain_text, slim
 from brakit.events import KINDS
 from brakit.record import MAX_BODY, TEXT_TYPES
+from brakit.scrub import scrubbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ HEALTH_PATHS = frozenset(
      "/__health", "/api/health", "/api/healthz", "/api/healthcheck")
 )  # fmt: skip
 
+NOBODY = context.Owner("", None, "", None)
+"""Owns what the app's own scrubbing does."""
+NOBODY.muted = sampling.IGNORED
+
 _encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -69,7 +74,7 @@ class Wire:
         self.offset = wall() - clock()
 
     def encode(self, records: Iterable[Record]) -> tuple[list[bytes], int]:
-        """JSON of each event, in UTF-8, and how many records could not be turned into one."""
+        """JSON of each event, in UTF-8, without those that are left out; and how many records could not be turned into one."""
         offset = wall() - clock()
         if abs(offset - self.offset) > RESYNC_NS:
             self.offset = offset
@@ -79,17 +84,39 @@ class Wire:
             event = guard.run(self.client.failures, f"wire.{record.kind}", self._bytes, record)
             if event is None:
                 failed += 1
-            else:
+            elif event:
                 encoded.append(event)
         return encoded, failed
 
     def _bytes(self, record: Record) -> bytes:
-        event = self.event(record, self.offset)
+        """Empty for one that is left out."""
+        event: dict[str, Any] | None = self.event(record, self.offset)
+        sampler = self.client.sampler
+        if sampler is not None and record.kind == "fetch" and sampler.decide("://", event["data"]["url"]):  # type: ignore[index]
+            return b""
+        for scrub in scrubbers:
+            # One that fails costs the event: what was to be taken out of it must not leave.
+            event = self._scrubbed(scrub, event)  # type: ignore[arg-type]
+            if event is None:
+                return b""
         # Lone surrogates were escaped before; what may still slip through costs a question mark and not the batch.
         encoded = _encode(event).encode("utf-8", "replace")
         if len(encoded) > MAX_EVENT:
             encoded = _encode(slim(event)).encode("utf-8", "replace")
         return encoded
+
+    def _scrubbed(self, scrub: Callable[[dict[str, Any]], object], event: dict[str, Any]) -> dict[str, Any] | None:
+        """What the app's own function makes of an event. What it does itself is not recorded: that would never end."""
+        before = context.enter(NOBODY)
+        try:
+            scrubbed = scrub(event)
+        finally:
+            context.enter(before)
+        if scrubbed is not None and type(scrubbed) is not dict:
+            raise TypeError(
+                f"{plain_text(getattr(scrub, '__name__', ''), MAX_NAME)} returned no event, but a {type(scrubbed).__name__}"
+            )
+        return scrubbed
 
     def event(self, record: Record, offset: int) -> dict[str, object]:
         """The event of a record, as `brakit.events` describes it. `offset` leads from our clock to the epoch, in nanoseconds."""

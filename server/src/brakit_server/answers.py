@@ -419,6 +419,9 @@ class Run(Answer, kw_only=True):
     root: str | None = None
     """Project root: what paths of call sites are relative to."""
     instrumentations: dict[str, str] = {}
+    """Name and version of each library that is seen; a reason for each that was refused."""
+    failures: dict[str, str] = {}
+    """What failed in the SDK itself, by place."""
     first_seen_at: float
     last_seen_at: float
     events: int

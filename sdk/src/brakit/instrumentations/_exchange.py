@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from brakit import context, errors
+from brakit import context, errors, sampling
 from brakit.record import MAX_BODY, TEXT_TYPES, Record, clock, release_all
 
 TYPE_CHECKING = False
@@ -102,6 +102,8 @@ class Exchange:
         self.route: str | None = None
         self.find_route: Callable[[Any], str | None] | None = None
         owner.exchange = self
+        if client.sampler is not None:
+            owner.muted = client.sampler.decide("/", path)
         self.before = context.enter(owner)
 
     def origin(self) -> dict[str, object]:
@@ -174,7 +176,10 @@ class Exchange:
         self.finished = True
         record, data, request, response = self.record, self.record.data, self.request, self.response
         record.ended = clock()
-        data["status_code"] = status = 499 if self.left and not self.committed else self.status or 500
+        status = 499 if self.left and not self.committed else self.status or 500
+        if status >= 500 and self.owner.muted:
+            sampling.bring_back(self.owner)
+        data["status_code"] = status
         data["response_headers"] = self.response_headers
         if self.response_start is not None:
             data["response_start_ms"] = round((self.response_start - record.started) / 1e6, 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from brakit import callsite, context, errors
+from brakit import callsite, context, errors, sampling
 from brakit.clocks import clock, wall
 from brakit.context import covered
 from brakit.record import Record, plain_value, release_all
@@ -98,6 +98,8 @@ class Run:
         )
         record.owner = owner
         record.site = definition(function)
+        if client.sampler is not None:
+            owner.muted = client.sampler.decide("", str(record.data["name"]))
         self.before = context.enter(owner)
         self.quiet = hush(False)
 
@@ -106,10 +108,12 @@ class Run:
         if self.ended:
             return
         self.ended = True
-        record = self.record
+        record, owner = self.record, self.owner
         record.ended = clock() if self.done is None else self.done
         error = self.error if error is None else error
         self.error = None
+        if error is not None and owner.muted:
+            sampling.bring_back(owner)
         record.data["status"] = status or ("succeeded" if error is None else "failed")
         try:
             if error is not None:

@@ -26,6 +26,7 @@ class Resource(msgspec.Struct, kw_only=True):
     sdk: str | None = None
     root: str | None = None
     instrumentations: dict[str, str] = {}
+    failures: dict[str, str] = {}
 
 
 class Opaque(Entry, kw_only=True):

@@ -173,6 +173,7 @@ def seen_again(run: Run, resource: Resource, events: int, dropped: dict[str, int
         sdk=resource.sdk or run.sdk,
         root=resource.root or run.root,
         instrumentations=resource.instrumentations or run.instrumentations,
+        failures=resource.failures or run.failures,
         first_seen_at=run.first_seen_at,
         last_seen_at=max(now, run.last_seen_at),
         events=run.events + events,
