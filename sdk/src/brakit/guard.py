@@ -306,5 +306,6 @@ def _is_coroutine_function(function: Any) -> bool:
     flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
     if flags & 0x80:  # CO_COROUTINE, https://docs.python.org/3/library/inspect.html#inspect.CO_COROUTINE
         return True
-    inspect = sys.modules.get("inspect")
-    return bool(inspect is not None and inspect.iscoroutinefunction(function))
+    # It may be there and not be whole yet: what it imports is patched as well.
+    ask = getattr(sys.modules.get("inspect"), "iscoroutinefunction", None)
+    return bool(ask is not None and ask(function))
