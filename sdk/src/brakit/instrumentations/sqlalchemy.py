@@ -6,18 +6,24 @@ events cost. Rows are counted as the app reads them from the result; nothing is 
 The driver's own instrumentation is silent below: `context.covered` says so around a statement, around a new connection's first words
 and around the dialect's own calls. Statements of the app on a raw DBAPI connection are the driver's to record.
 
-Not recorded: the pool's ping (`do_ping`), BEGIN, COMMIT and ROLLBACK, which do not pass there; calls that a dialect makes without an
-execution context, which are its own housekeeping; what listeners of the pool do on a new connection.
+Commits, rollbacks, savepoints and the steps of two-phase transactions are records of their own when a statement of the app's has run in
+the transaction. A statement that the first use of an attribute issues names class and attribute. The wait for a connection of a pool is
+a span when it takes longer than a millisecond.
+
+Not recorded: the begin of a transaction; the rollback of one that is closed without a word; the pool's ping and reset; calls that a
+dialect makes without an execution context, which are its own housekeeping; what a dialect and listeners do on a new connection.
 """
 
 from __future__ import annotations
 
 import sys
-from itertools import count
 
 from brakit import callsite, errors, guard
-from brakit.context import covered, new_span_id
+from brakit.context import covered
+from brakit.instrumentations import _sqlalchemy_loads
 from brakit.instrumentations._dbapi import Query, plain_sql, row_count
+from brakit.instrumentations._sqlalchemy_loads import attribute_of, loading
+from brakit.instrumentations._sqlalchemy_transactions import BEGUN, SYSTEMS, Names, Transactions
 from brakit.record import clock, plain_params
 
 TYPE_CHECKING = False
@@ -28,11 +34,12 @@ if TYPE_CHECKING:
     from brakit.client import Client
     from brakit.patch import Patches
 
-SUPPORTS = ">=2.0"
+SUPPORTS = ">=1.4.0"
 
-SYSTEMS = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}
-"""Dialects whose name is not OpenTelemetry's `db.system.name`."""
-HOUSEKEEPING = ("do_begin", "do_commit", "do_rollback", "do_ping", "do_close", "set_isolation_level", "reset_isolation_level")
+HOUSEKEEPING = (
+    *("do_begin", "do_commit", "do_rollback", "do_ping", "do_close", "set_isolation_level", "reset_isolation_level"),
+    *("do_begin_twophase", "do_prepare_twophase", "do_commit_twophase", "do_rollback_twophase"),
+)
 """What a dialect does on a connection of the driver's for itself."""
 
 CONNECT = "_ConnectionRecord__connect"
@@ -40,13 +47,14 @@ CONNECT = "_ConnectionRecord__connect"
 
 
 def instrument(patch: Patches) -> None:
-    from sqlalchemy.engine.base import Connection, Engine, RootTransaction
+    from sqlalchemy.engine import interfaces
+    from sqlalchemy.engine.base import Engine
     from sqlalchemy.engine.cursor import CursorFetchStrategy, CursorResult
     from sqlalchemy.engine.default import DefaultDialect, DefaultExecutionContext
-    from sqlalchemy.engine.interfaces import ExecuteStyle
     from sqlalchemy.pool.base import _ConnectionRecord
 
-    probes = Probes(patch.client, ExecuteStyle.INSERTMANYVALUES)
+    names = Names()
+    probes = Probes(patch.client, names, interfaces)
 
     def cover(dialect: type) -> None:
         """The methods of a dialect, wherever in its line of classes they are defined."""
@@ -66,15 +74,15 @@ def instrument(patch: Patches) -> None:
     def engine_made(_engine: Any, _pool: Any, dialect: Any, *_: Any, **__: Any) -> None:
         cover(type(dialect))
 
-    # The slots: plain class attributes, so that reading one that was never set costs no exception.
+    # A plain class attribute, so that reading one that was never set costs no exception.
     patch.replace(DefaultExecutionContext, "_brakit_query", None)
-    patch.replace(Connection, "_brakit_transaction", None)
+    Transactions(patch.client, names).instrument(patch)
+    patch.when("sqlalchemy.orm.attributes", "sqlalchemy.orm.attributes", _sqlalchemy_loads.instrument, patch)
     cover_all(DefaultDialect)
     # Third-party dialects are loaded by `create_engine`, after us.
     patch.hook(Engine, "__init__", "sqlalchemy:Engine.__init__", engine_made)
     if hasattr(_ConnectionRecord, CONNECT):
         patch.hook(_ConnectionRecord, CONNECT, f"sqlalchemy:{CONNECT}", cover_up, uncover, uncover)
-    patch.hook(RootTransaction, "__init__", "sqlalchemy:RootTransaction.__init__", probes.beginning, probes.begun)
     for name, before, after in (
         ("_fetchone_impl", probes.reading, probes.read_one),
         ("_fetchmany_impl", probes.reading, probes.read_many),
@@ -102,16 +110,14 @@ def uncover(state: tuple[str | None], *_: Any) -> None:
 
 
 class Probes:
-    """What is written down before and after the calls of one client; numbers connections and transactions."""
+    """What is written down before and after the statements of one client."""
 
-    def __init__(self, client: Client, batched: object) -> None:
+    def __init__(self, client: Client, names: Names, interfaces: Any) -> None:
         self.buffer = client.buffer
         self.failures = client.failures
-        self.batched = batched
-        # A client that comes later in this process counts anew.
-        self.key = f"brakit.connection.{new_span_id()}"
-        self.connections = count(1)
-        self.transactions = count(1)
+        self.names = names
+        # 1.4 has no such batches.
+        self.batched = interfaces.ExecuteStyle.INSERTMANYVALUES if hasattr(interfaces, "ExecuteStyle") else None
         self.statements: dict[str, Callable[..., Any]] = {
             "do_execute": self.execute,
             "do_executemany": self.executemany,
@@ -130,39 +136,42 @@ class Probes:
         batch: int | None = None,
         up: int = 4,
     ) -> Query | None:
-        if context is None:
+        outer = covered.get()
+        if context is None or outer == "db.query":
+            # The dialect itself, or one of its methods calls up the line, or all of this is another instrumentation's to record.
+            return None
+        if self.names.leaves_async and dialect.is_async:
             return None
         before = context._brakit_query
         if before is not None:
-            if before.running:
-                return None
             # A batch before this one, or the fetch of a default: nobody will close it.
             if before.rows is None:
                 before.rows = row_count(cursor.rowcount)
             before.over = True
             before.release(self.buffer)
-        if batch is None and context.execute_style is self.batched:
+        if batch is None and self.batched is not None and context.execute_style is self.batched:
             part = sys._getframe(up - 2).f_locals.get("imv_batch")
-            batch = part.current_batch_size if part is not None else None
-        # `info` lives as long as the DBAPI connection. That of the pool's entry is there from a dialect's first look at a server on.
-        pooled = context._dbapi_connection
-        info = (pooled._connection_record or pooled).info
-        connection_id = info.get(self.key)
-        if connection_id is None:
-            connection_id = info[self.key] = str(next(self.connections))
+            # Before 2.0.10 nobody tells how many there are, and the rows of all batches are read in one.
+            batch = part.current_batch_size if part is not None else 0
         connection = context.root_connection
+        transaction = connection._brakit_transaction
+        if transaction is BEGUN:
+            transaction = connection._brakit_transaction = str(next(self.names.transactions))
         query = Query(
             "sqlalchemy",
             statement if type(statement) is str else plain_sql(statement),
             plain_params(parameters) if batch is None else None,
-            batch,
+            batch or None,
             SYSTEMS.get(dialect.name, dialect.name),
-            connection_id,
-            connection._brakit_transaction if connection._transaction is not None else None,
+            self.names.connection(context._dbapi_connection),
+            transaction,
         )
         query.site = callsite.find(sys._getframe(up))
-        context._brakit_query = query
-        query.outer = covered.get()
+        load = loading.get()
+        if load is not None:
+            query.lazy_load = attribute_of(load, context)
+        context._brakit_query = query if batch != 0 else None
+        query.outer = outer
         covered.set("db.query")
         query.started = clock()
         return query
@@ -285,11 +294,3 @@ class Probes:
     def read_batch(self, query: Query, context: Any, rows: Any) -> None:
         query.rows = len(rows)
         self.end(context)
-
-    # Transactions.
-
-    def beginning(self, _transaction: Any, connection: Any) -> Any:
-        return connection
-
-    def begun(self, connection: Any, _transaction: Any, _result: Any) -> None:
-        connection._brakit_transaction = None if connection._is_autocommit_isolation() else str(next(self.transactions))

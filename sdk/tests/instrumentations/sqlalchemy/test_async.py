@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     InRequest = Callable[[], AbstractContextManager[Owner]]
 
 
+OLD = hasattr(sys.modules.get("sqlalchemy.util._concurrency_py3k"), "_copy_context")
+pytestmark = pytest.mark.skipif(OLD, reason="early releases of 1.4 leave asynchronous statements to the driver")
+
 SYSTEMS = {"sqlite": "sqlite", "postgresql": "postgresql", "mysql": "mysql"}
 
 
@@ -46,12 +49,12 @@ async def test_async_statements_and_streams(
             assert event["data"]["system"] == SYSTEMS[async_engine.dialect.name]
             assert event["data"]["callsite"]["line"] == here
             assert event["parentId"] == owner.id
-            async with connection.stream(sa.select(db.table.c.id)) as stream:
-                assert len([row async for row in stream]) == 10
+            stream = await connection.stream(sa.select(db.table.c.id))
+            assert len([row async for row in stream]) == 10
             assert only()["rowCount"] == 10
-            async with connection.stream(sa.select(db.table.c.id)) as stream:
-                async for some in stream.partitions(4):
-                    assert some
+            stream = await connection.stream(sa.select(db.table.c.id))
+            async for some in stream.partitions(4):
+                assert some
             assert only()["rowCount"] == 10
             with pytest.raises(sa.exc.DBAPIError) as wrong:
                 await connection.execute(sa.text("SELECT nonsense FROM nowhere"))
@@ -65,13 +68,13 @@ async def test_async_orm_names_the_line_of_the_coroutine(
     async_engine: sa_asyncio.AsyncEngine, events: Events, in_request: InRequest, db: Any
 ) -> None:
     async with sa_asyncio.AsyncSession(async_engine) as session:
-        await session.scalars(sa.select(1))
+        await session.execute(sa.select(1))
         events()
         with in_request():
-            author = (await session.scalars(sa.select(db.Author).where(db.Author.id == 3))).one()
-            await session.refresh(author, ["books"])
+            author = (await session.execute(sa.select(db.Author).where(db.Author.id == 3))).scalars().one()
+            books = await session.run_sync(lambda _: author.books)
             here = line() - 1
-        assert len(author.books) == 3
+        assert len(books) == 3
     first, *loads = (event["data"] for event in events())
     assert first["callsite"]["line"] == here - 1
     assert first["callsite"]["function"].endswith("test_async_orm_names_the_line_of_the_coroutine")
@@ -91,7 +94,9 @@ async def test_a_cancelled_statement_is_recorded_once(
 
 
 async def test_two_hundred_concurrent_requests_never_cross(client: Client, tmp_path: Path, in_request: InRequest) -> None:
-    engine = sa_asyncio.create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/db", pool_size=10, max_overflow=0)
+    engine = sa_asyncio.create_async_engine(
+        f"sqlite+aiosqlite:///{tmp_path}/db", poolclass=sa.pool.AsyncAdaptedQueuePool, pool_size=10, max_overflow=0
+    )
 
     async def one(number: int) -> tuple[str, int]:
         with in_request() as owner:
@@ -105,7 +110,7 @@ async def test_two_hundred_concurrent_requests_never_cross(client: Client, tmp_p
 
     owners = dict(await asyncio.gather(*(one(number) for number in range(200))))
     await engine.dispose()
-    seen = client.buffer.take(10_000)
+    seen = [record for record in client.buffer.take(10_000) if record.kind == "db.query"]
     assert len(seen) == 800
     for record in seen:
         assert record.owner is not None

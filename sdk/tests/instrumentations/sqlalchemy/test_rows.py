@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import orm
+from sqlalchemy.engine.default import DefaultExecutionContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +81,9 @@ def by_breaking(result: sa.CursorResult[Any]) -> int:
             break
     return 4
 
+
+TELLS_BATCHES = hasattr(DefaultExecutionContext, "fetchall_for_returning")
+"""Before 2.0.10 SQLAlchemy does not say how many rows a batch of an insert has, and 1.4 has no batches."""
 
 WAYS = (
     by_all, by_fetchone, by_fetchmany, by_iteration, by_scalars, by_mappings, by_partitions, by_unique, by_first, by_freezing,
@@ -155,18 +159,19 @@ def test_rows_changed_are_counted(any_engine: sa.Engine, events: Events, in_requ
 
 
 def test_orm_with_a_thousand_rows(engine: sa.Engine, events: Events, in_request: InRequest, only: Only, db: Any) -> None:
-    with orm.Session(engine) as session:
+    with orm.Session(engine, future=True) as session:
         session.add_all([db.Author(name=f"n{n}") for n in range(1000)])
         with in_request():
             session.flush()
             inserts = [event["data"] for event in events()]
-            assert sum(data["batchSize"] for data in inserts) == 1000
-            assert [data["rowCount"] for data in inserts] == [data["batchSize"] for data in inserts]
-            assert all("paramsHash" not in data for data in inserts)
+            if TELLS_BATCHES:
+                assert sum(data["batchSize"] for data in inserts) == 1000
+                assert [data["rowCount"] for data in inserts] == [data["batchSize"] for data in inserts]
+            assert all("paramsHash" not in data for data in inserts if "batchSize" in data)
             session.expunge_all()
-            assert len(session.scalars(sa.select(db.Author)).all()) == 1010
+            assert len(session.execute(sa.select(db.Author)).scalars().all()) == 1010
             assert only()["rowCount"] == 1010
-            assert len(list(session.scalars(sa.select(db.Author).execution_options(yield_per=100)))) == 1010
+            assert len(list(session.execute(sa.select(db.Author).execution_options(yield_per=100)).scalars())) == 1010
             assert only()["rowCount"] == 1010
 
 
@@ -187,6 +192,7 @@ def test_executemany_is_one_record_with_its_size(
     assert data.get("rowCount") in (5, None)
 
 
+@pytest.mark.skipif(sa.__version__.startswith("1."), reason="SQLAlchemy 1.4 has no insertmanyvalues")
 def test_batches_of_insertmanyvalues_are_one_record_each(
     any_engine: sa.Engine, events: Events, in_request: InRequest, db: Any
 ) -> None:
@@ -202,8 +208,10 @@ def test_batches_of_insertmanyvalues_are_one_record_each(
             else:
                 connection.execute(sa.insert(db.table), rows)
     batches = [event["data"] for event in events()]
-    assert sum(data["batchSize"] for data in batches) == 25
-    assert sum(data["rowCount"] for data in batches) == 25
+    assert len(batches) == 3
+    if TELLS_BATCHES:
+        assert [data["batchSize"] for data in batches] == [10, 10, 5]
+        assert [data["rowCount"] for data in batches] == [10, 10, 5]
 
 
 def test_an_error_that_shows_while_rows_are_read_is_recorded(engine: sa.Engine, in_request: InRequest, only: Only) -> None:

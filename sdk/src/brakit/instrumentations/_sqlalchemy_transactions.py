@@ -1,0 +1,183 @@
+"""SQLAlchemy: what ends a transaction of the app's, and the wait for a connection of a pool.
+
+A commit or rollback is one record with the duration and the error of its own, when a statement of the app's has run in the transaction.
+Savepoints are statements of SQLAlchemy's and come with those.
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import count
+
+from brakit import callsite, errors
+from brakit.context import covered, new_span_id
+from brakit.instrumentations._dbapi import Query
+from brakit.record import Record, clock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from brakit.client import Client
+    from brakit.patch import Patches
+
+SYSTEMS = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}
+"""Dialects whose name is not OpenTelemetry's `db.system.name`."""
+BEGUN: Any = object()
+"""Stands for the name of a transaction until its first statement; one without a statement needs none."""
+WAIT_NS = 1_000_000
+"""From here on the wait for a pooled connection is worth a record."""
+
+
+class Names:
+    """Numbers the connections and the transactions of one client.
+
+    `leaves_async` is True for early releases of 1.4: their asynchronous engines run in a copy of the context, so that the driver does
+    not see that it is covered. It records what there is, then, and we nothing.
+    """
+
+    def __init__(self) -> None:
+        self.leaves_async = hasattr(sys.modules.get("sqlalchemy.util._concurrency_py3k"), "_copy_context")
+        # A client that comes later in this process counts anew.
+        self.key = f"brakit.connection.{new_span_id()}"
+        self.connections = count(1)
+        self.transactions = count(1)
+
+    def connection(self, pooled: Any) -> str:
+        # `info` lives as long as the DBAPI connection. That of the pool's entry is there from a dialect's first look at a server on.
+        info = (pooled._connection_record or pooled).info
+        name: str | None = info.get(self.key)
+        if name is None:
+            name = info[self.key] = str(next(self.connections))
+        return name
+
+
+class Transactions:
+    """What is written down before and after the calls that begin and end transactions."""
+
+    def __init__(self, client: Client, names: Names) -> None:
+        self.buffer = client.buffer
+        self.names = names
+
+    def instrument(self, patch: Patches) -> None:
+        from sqlalchemy.engine.base import Connection, RootTransaction, TwoPhaseTransaction
+        from sqlalchemy.pool import QueuePool
+
+        # A plain class attribute, so that reading one that was never set costs no exception.
+        patch.replace(Connection, "_brakit_transaction", None)
+        patch.hook(RootTransaction, "__init__", "sqlalchemy:RootTransaction.__init__", self.beginning, self.begun)
+        for holder, name, before in (
+            (RootTransaction, "_do_commit", self.committing),
+            (RootTransaction, "_do_rollback", self.rolling_back),
+            (RootTransaction, "_do_deactivate", self.rolling_back),  # the rollback of a transaction within one, before 2.0
+            (RootTransaction, "_do_close", self.closing),
+            (TwoPhaseTransaction, "prepare", self.preparing),
+            (Connection, "commit_prepared", self.committing_prepared),
+            (Connection, "rollback_prepared", self.rolling_back_prepared),
+        ):
+            if name in vars(holder):
+                after = self.prepared if name == "prepare" else self.ended
+                patch.hook(holder, name, f"sqlalchemy:{holder.__name__}.{name}", before, after, self.failed)
+        if "autocommit" in Connection._commit_impl.__code__.co_varnames:  # before 2.0
+            place = "sqlalchemy:Connection._commit_impl"
+            patch.hook(Connection, "_commit_impl", place, self.autocommitting, self.prepared, self.failed)
+        patch.hook(QueuePool, "_do_get", "sqlalchemy:QueuePool._do_get", self.waiting, self.waited, self.waited_in_vain)
+
+    # Its begin and its end.
+
+    def beginning(self, _transaction: Any, connection: Any) -> Any:
+        return connection
+
+    def begun(self, connection: Any, _transaction: Any, _result: Any) -> None:
+        connection._brakit_transaction = None if autocommits(connection) else BEGUN
+
+    def committing(self, transaction: Any) -> Query | None:
+        return self.ending(transaction, "COMMIT")
+
+    def rolling_back(self, transaction: Any) -> Query | None:
+        return self.ending(transaction, "ROLLBACK")
+
+    def closing(self, transaction: Any) -> None:
+        """Of what is still open then, the pool would get rid as well."""
+        transaction.connection._brakit_transaction = None
+
+    def ending(self, transaction: Any, sql: str) -> Query | None:
+        connection = transaction.connection
+        name = connection._brakit_transaction
+        # One that has failed to commit, or has lost its connection, sends nothing when it is rolled back.
+        if name is None or name is BEGUN or not transaction.is_active or connection.invalidated:
+            connection._brakit_transaction = None
+            return None
+        return self.mark(connection, sql + " PREPARED" if getattr(transaction, "_is_prepared", False) else sql, name)
+
+    def preparing(self, transaction: Any) -> Query | None:
+        name = transaction.connection._brakit_transaction
+        if name is None or name is BEGUN or not transaction.is_active:
+            return None
+        return self.mark(transaction.connection, "PREPARE TRANSACTION", name)
+
+    def committing_prepared(self, connection: Any, *_: Any, **__: Any) -> Query | None:
+        return self.mark(connection, "COMMIT PREPARED", None)
+
+    def rolling_back_prepared(self, connection: Any, *_: Any, **__: Any) -> Query | None:
+        return self.mark(connection, "ROLLBACK PREPARED", None)
+
+    def autocommitting(self, connection: Any, autocommit: bool = False) -> Query | None:
+        """What 1.4 says after a statement that changes something outside of any transaction."""
+        return self.mark(connection, "COMMIT", None) if autocommit else None
+
+    def mark(self, connection: Any, sql: str, name: str | None) -> Query | None:
+        pooled, dialect = connection._dbapi_connection, connection.dialect
+        if pooled is None or covered.get() == "db.query" or (self.names.leaves_async and dialect.is_async):
+            return None
+        system = dialect.name
+        query = Query("sqlalchemy", sql, (), None, SYSTEMS.get(system, system), self.names.connection(pooled), name)
+        query.site = callsite.find(sys._getframe(3))
+        query.started = clock()
+        return query
+
+    def ended(self, query: Query, holder: Any, _result: Any) -> None:
+        self.prepared(query, holder, _result)
+        getattr(holder, "connection", holder)._brakit_transaction = None
+
+    def prepared(self, query: Query, _holder: Any, _result: Any) -> None:
+        query.ended = clock()
+        query.over = True
+        query.emit(self.buffer)
+
+    def failed(self, query: Query, _holder: Any, error: BaseException) -> None:
+        query.ended = clock()
+        query.over = True
+        query.error = errors.text_of(error)
+        query.emit(self.buffer)
+
+    # A pool whose connections are all in use.
+
+    def waiting(self, pool: Any) -> int | None:
+        """Where it may open one more it does not wait; where another is faster it comes here again."""
+        if -1 < pool._max_overflow <= pool._overflow and covered.get() != "db.query":
+            return clock()
+        return None
+
+    def waited(self, started: int, pool: Any, _record: Any, error: str | None = None) -> None:
+        if error is None and clock() - started < WAIT_NS:
+            return
+        system = getattr(pool._dialect, "name", None)
+        attributes = {"source": "sqlalchemy", "system": SYSTEMS.get(system, system)} if system else {"source": "sqlalchemy"}
+        data: dict[str, object] = {
+            "name": "wait for a connection",
+            "span_id": new_span_id(),
+            "attributes": attributes,
+            "error": error,
+        }
+        wait = Record("span", data, started)
+        wait.site = callsite.find(sys._getframe(2))
+        wait.finish(self.buffer)
+
+    def waited_in_vain(self, started: int, pool: Any, error: BaseException) -> None:
+        self.waited(started, pool, None, errors.text_of(error))
+
+
+def autocommits(connection: Any) -> bool:
+    ask = getattr(connection, "_is_autocommit_isolation", None) or connection._is_autocommit  # before 1.4.27
+    return bool(ask())
