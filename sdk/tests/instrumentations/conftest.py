@@ -124,6 +124,26 @@ def only(events: Callable[..., list[Json]]) -> Callable[[], Json]:
 
 
 @pytest.fixture
+def transactions(events: Callable[..., list[Json]]) -> Callable[[], list[str]]:
+    """`transactions()`: each statement since the last call by its mark or its operation, with the number of its transaction.
+
+    `["begin 1", "INSERT 1", "commit 1 failed", "SELECT -"]`
+    """
+
+    def transactions() -> list[str]:
+        names: dict[str, int] = {}
+        said = []
+        for event in sorted(events("db.query"), key=lambda event: event["timestamp"]):
+            data = event["data"]
+            name = data.get("transactionId")
+            number = "-" if name is None else str(names.setdefault(name, len(names) + 1))
+            said.append(f"{data.get('transactionMark', data['operation'])} {number}{' failed' if data.get('error') else ''}")
+        return said
+
+    return transactions
+
+
+@pytest.fixture
 def reachable() -> Callable[[str, int], None]:
     """`reachable("PostgreSQL", 5432)`: skips where no such server answers on this machine."""
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Events = Callable[..., list[Json]]
     Only = Callable[[], Json]
     InRequest = Callable[[], AbstractContextManager[Owner]]
+    Transactions = Callable[[], list[str]]
 
 ADDRESS = {"host": "127.0.0.1", "user": "root", "db": "test"}
 
@@ -65,7 +66,7 @@ async def test_one_event_for_each_way_to_execute(connection: Any, events: Events
     assert [data["rowCount"] for data in datas] == [3, 1, 2, 3]
     assert [data.get("batchSize") for data in datas] == [None, None, 2, 3]
     assert datas[0]["callsite"]["line"] == here
-    assert {(data["source"], data["system"]) for data in datas} == {("aiomysql", "mysql")}
+    assert {(data["source"], data["system"]) for data in datas} == {("aiomysql", "mariadb")}
     assert len({data["connectionId"] for data in datas}) == len({data["transactionId"] for data in datas}) == 1
 
 
@@ -83,7 +84,9 @@ async def test_an_unbuffered_cursor_stays_lazy(connection: Any, in_request: InRe
     assert only()["rowCount"] == 100
 
 
-async def test_failures_and_transactions(connection: Any, in_request: InRequest, events: Events) -> None:
+async def test_failures_and_transactions(
+    connection: Any, in_request: InRequest, events: Events, transactions: Transactions
+) -> None:
     cursor = await connection.cursor()
     with in_request():
         with pytest.raises(aiomysql.ProgrammingError) as wrong:
@@ -96,15 +99,16 @@ async def test_failures_and_transactions(connection: Any, in_request: InRequest,
     await connection.rollback()
     await cursor.execute("SELECT * FROM t")
     await connection.commit()
+    there = line() - 1
+    data = events()[-1]["data"]
+    assert (data["sql"], data["callsite"]["line"], data["source"]) == ("COMMIT", there, "aiomysql")
     await connection.begin()
     await cursor.execute("SELECT * FROM t")
     await connection.commit()
+    await connection.commit()
     await connection.autocommit(True)
     await cursor.execute("SELECT * FROM t")
-    names = [event["data"].get("transactionId") for event in events()]
-    assert names[0] != names[1]
-    assert None not in names[:2]
-    assert names[2] is None
+    assert transactions() == ["begin 1", "SELECT 1", "commit 1", "SELECT -"]
 
 
 async def test_a_cancelled_statement_is_recorded_once(connection: Any, in_request: InRequest, only: Only) -> None:
@@ -114,7 +118,9 @@ async def test_a_cancelled_statement_is_recorded_once(connection: Any, in_reques
     assert only()["error"].startswith("CancelledError")
 
 
-async def test_a_pool_and_many_tasks(client: Client, in_request: InRequest, reachable: Callable[[str, int], None]) -> None:
+async def test_a_pool_and_many_tasks(
+    client: Client, in_request: InRequest, events: Events, reachable: Callable[[str, int], None]
+) -> None:
     reachable("MariaDB", 3306)
 
     async def one(number: int) -> tuple[str, int]:
@@ -125,9 +131,17 @@ async def test_a_pool_and_many_tasks(client: Client, in_request: InRequest, reac
 
     async with aiomysql.create_pool(**ADDRESS, minsize=1, maxsize=3) as pool:
         owners = dict(await asyncio.gather(*(one(number) for number in range(30))))
-    seen = client.buffer.take(1000)
-    assert len(seen) == 30
-    assert all(record.owner is not None and record.data["params"] == (owners[record.owner.id],) for record in seen)
+        seen = [record for record in client.buffer.take(1000) if record.kind == "db.query"]
+        assert len(seen) == 30
+        assert all(record.owner is not None and record.data["params"] == (owners[record.owner.id],) for record in seen)
+        async with pool.acquire(), pool.acquire(), pool.acquire():
+            events()
+            with in_request(), pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(pool.acquire(), 0.02)
+    (span,) = events()
+    assert span["data"]["name"] == "wait for a connection"
+    assert span["data"]["duration"] >= 15
+    assert span["data"]["error"].startswith("CancelledError")
 
 
 async def test_one_record_where_sqlalchemy_sits_on_it(
@@ -143,7 +157,9 @@ async def test_one_record_where_sqlalchemy_sits_on_it(
         async with raw.cursor() as cursor:
             await cursor.execute("SELECT 2")
     await engine.dispose()
-    assert [event["data"]["source"] for event in events()] == ["sqlalchemy", "aiomysql"]
+    found = [event["data"] for event in events()]
+    assert [data["source"] for data in found if "transactionMark" not in data] == ["sqlalchemy", "aiomysql"]
+    assert {data["source"] for data in found if "transactionMark" in data} <= {"sqlalchemy"}
 
 
 async def test_shutdown_puts_every_original_back(client: Client, connection: Any, events: Events) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Events = Callable[..., list[Json]]
     Only = Callable[[], Json]
     InRequest = Callable[[], AbstractContextManager[Owner]]
+    Transactions = Callable[[], list[str]]
 
 
 def line() -> int:
@@ -84,6 +85,32 @@ async def test_failures_and_cancelled_statements(connection: aiosqlite.Connectio
     assert only()["error"].startswith("CancelledError")
 
 
+async def test_marks(connection: aiosqlite.Connection, events: Events, transactions: Transactions) -> None:
+    await connection.execute("UPDATE t SET name = 'd' WHERE id = 1")
+    await connection.commit()
+    here = line() - 1
+    data = events()[-1]["data"]
+    assert (data["sql"], data["callsite"]["line"], data["source"]) == ("COMMIT", here, "aiosqlite")
+    await connection.execute("UPDATE t SET name = 'd' WHERE id = 1")
+    await connection.rollback()
+    # Nothing is open.
+    await connection.commit()
+    await connection.executescript(
+        "PRAGMA foreign_keys = ON; CREATE TABLE u (t INTEGER REFERENCES t (id) DEFERRABLE INITIALLY DEFERRED);"
+    )
+    await connection.execute("INSERT INTO u VALUES (-1)")
+    with pytest.raises(sqlite3.IntegrityError):
+        await connection.commit()
+    await connection.execute("UPDATE u SET t = 1")
+    await connection.commit()
+    await connection.execute("UPDATE u SET t = 1")
+    assert transactions() == [
+        *("UPDATE 1", "rollback 1", "OTHER -"),
+        *("INSERT 2", "commit 2 failed", "UPDATE 2", "commit 2"),
+        "UPDATE 3",
+    ]
+
+
 async def test_tasks_keep_their_queries(connection: aiosqlite.Connection, client: Client, in_request: InRequest) -> None:
     async def one(number: int) -> tuple[str, int]:
         with in_request() as owner:
@@ -107,7 +134,9 @@ async def test_one_record_where_sqlalchemy_sits_on_it(client: Client, events: Ev
         raw: Any = (await connection.get_raw_connection()).driver_connection
         await raw.execute_fetchall("SELECT 2")
     await engine.dispose()
-    assert [event["data"]["source"] for event in events()] == ["sqlalchemy", "aiosqlite"]
+    found = [event["data"] for event in events()]
+    assert [data["source"] for data in found if "transactionMark" not in data] == ["sqlalchemy", "aiosqlite"]
+    assert {data["source"] for data in found if "transactionMark" in data} <= {"sqlalchemy"}
 
 
 async def test_shutdown_puts_the_original_back(client: Client, connection: aiosqlite.Connection, events: Events) -> None:

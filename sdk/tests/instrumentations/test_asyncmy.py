@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     Json = dict[str, Any]
     Events = Callable[..., list[Json]]
     InRequest = Callable[[], AbstractContextManager[Owner]]
+    Transactions = Callable[[], list[str]]
 
 ADDRESS: Any = {"host": "127.0.0.1", "user": "root", "database": "test"}
 
@@ -62,11 +64,11 @@ async def test_one_event_for_each_statement(connection: Any, events: Events, in_
     assert [data.get("rowCount") for data in datas] == [12, 2, None]
     assert datas[0]["callsite"]["line"] == here
     assert "n2" not in datas[0]["sql"]
-    assert {(data["source"], data["system"]) for data in datas} == {("asyncmy", "mysql")}
+    assert {(data["source"], data["system"]) for data in datas} == {("asyncmy", "mariadb")}
     assert len({data["connectionId"] for data in datas}) == len({data["transactionId"] for data in datas}) == 1
 
 
-async def test_failures_and_transactions(connection: Any, events: Events) -> None:
+async def test_failures_and_transactions(connection: Any, events: Events, transactions: Transactions) -> None:
     async with connection.cursor() as cursor:
         with pytest.raises(asyncmy.errors.ProgrammingError):
             await cursor.execute("SELECT nonsense FROM nowhere")
@@ -75,9 +77,30 @@ async def test_failures_and_transactions(connection: Any, events: Events) -> Non
         await connection.rollback()
         await cursor.execute("SELECT * FROM t")
         await connection.commit()
+        here = line() - 1
+        data = events()[-1]["data"]
+        assert (data["sql"], data["callsite"]["line"], data["source"]) == ("COMMIT", here, "asyncmy")
+        await connection.commit()
+        await connection.begin()
         await cursor.execute("SELECT * FROM t")
-    first, second = (event["data"]["transactionId"] for event in events())
-    assert first != second
+        await connection.commit()
+        await cursor.execute("SELECT * FROM t")
+    assert transactions() == ["begin 1", "SELECT 1", "commit 1", "SELECT 2"]
+
+
+async def test_the_wait_for_a_pool(
+    client: Client, in_request: InRequest, events: Events, reachable: Callable[[str, int], None]
+) -> None:
+    reachable("MariaDB", 3306)
+    pool: Any
+    async with asyncmy.create_pool(**ADDRESS, minsize=1, maxsize=1) as pool, pool.acquire():
+        events()
+        with in_request(), pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(pool.acquire(), 0.02)
+    (span,) = events()
+    assert span["data"]["name"] == "wait for a connection"
+    assert span["data"]["duration"] >= 15
+    assert span["data"]["error"].startswith("CancelledError")
 
 
 async def test_one_record_where_sqlalchemy_sits_on_it(
@@ -90,7 +113,7 @@ async def test_one_record_where_sqlalchemy_sits_on_it(
     async with engine.begin() as on:
         assert (await on.execute(sa.text("SELECT 1"))).scalar() == 1
     await engine.dispose()
-    assert [event["data"]["source"] for event in events()] == ["sqlalchemy"]
+    assert {event["data"]["source"] for event in events()} == {"sqlalchemy"}
 
 
 async def test_shutdown_puts_every_original_back(client: Client, connection: Any, events: Events) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Events = Callable[..., list[Json]]
     Only = Callable[[], Json]
     InRequest = Callable[[], AbstractContextManager[Owner]]
+    Transactions = Callable[[], list[str]]
 
 ADDRESS = "postgresql://postgres@127.0.0.1:5432/test"
 
@@ -140,22 +141,58 @@ async def test_a_cancelled_statement_is_recorded_once(connection: Any, in_reques
     assert only()["error"].startswith("TimeoutError")
 
 
-async def test_transactions_have_a_name_each(connection: Any, events: Events) -> None:
-    async with connection.transaction():
+async def test_transactions_have_a_name_and_marks_each(connection: Any, events: Events, transactions: Transactions) -> None:
+    async with connection.transaction(isolation="serializable"):
+        here = line() - 1
         await connection.fetch("SELECT 1")
+        inner = connection.transaction()
+        await inner.start()
+        await connection.fetch("SELECT 1")
+        await inner.rollback()
         async with connection.transaction():
             await connection.fetch("SELECT 1")
-    async with connection.transaction():
-        await connection.fetch("SELECT 1")
+    found = [event["data"] for event in events()]
+    assert (found[0]["sql"], found[0]["callsite"]["line"]) == ("BEGIN ISOLATION LEVEL SERIALIZABLE;", here)
+    assert (found[-1]["sql"], found[-1]["callsite"]["line"]) == ("COMMIT;", here)
+    marks = [data.get("transactionMark") for data in found]
+    assert marks == ["begin", None, "savepoint", None, "rollback_to", "savepoint", None, "release", "commit"]
+    assert len({data["transactionId"] for data in found}) == 1
+    transaction = connection.transaction()
+    await transaction.start()
+    await connection.fetch("SELECT 1")
+    await transaction.rollback()
     await connection.fetch("SELECT 1")
     await connection.execute("BEGIN")
     await connection.fetch("SELECT 1")
     await connection.execute("COMMIT")
-    names = [event["data"].get("transactionId") for event in events()]
-    assert names[0] == names[1] is not None
-    assert names[2] not in (names[0], None)
-    assert names[3] is None
-    assert names[4] == names[5] == names[6] is not None
+    assert transactions() == [
+        *("begin 1", "SELECT 1", "rollback 1"),
+        "SELECT -",
+        *("begin 2", "SELECT 2", "commit 2"),
+    ]
+
+
+async def test_a_commit_may_fail(connection: Any, transactions: Transactions) -> None:
+    await connection.execute("CREATE TEMPORARY TABLE d (id int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+    transactions()
+    with pytest.raises(asyncpg.UniqueViolationError) as wrong:
+        async with connection.transaction():
+            await connection.execute("INSERT INTO d VALUES (1), (1)")
+    assert wrong.value.__context__ is None
+    assert transactions() == ["begin 1", "INSERT 1", "commit 1 failed"]
+
+
+async def test_what_a_pool_resets_is_not_the_apps(
+    client: Client, transactions: Transactions, reachable: Callable[[str, int], None]
+) -> None:
+    reachable("PostgreSQL", 5432)
+    async with asyncpg.create_pool(ADDRESS, min_size=1, max_size=1) as pool:
+        async with pool.acquire() as connection:
+            await connection.transaction().start()
+            await connection.fetch("SELECT 1")
+        async with pool.acquire() as connection:
+            assert not connection.is_in_transaction()
+    assert transactions() == ["begin 1", "SELECT 1"]
 
 
 async def test_a_pool_records_once_and_its_wait(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import mysql.connector
 import mysql.connector.cursor
+import mysql.connector.pooling
 import pytest
 import sqlalchemy as sa
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     Events = Callable[..., list[Json]]
     Only = Callable[[], Json]
     InRequest = Callable[[], AbstractContextManager[Owner]]
+    Transactions = Callable[[], list[str]]
 
 ADDRESS: Any = {"host": "127.0.0.1", "user": "root", "database": "test", "collation": "utf8mb4_general_ci"}
 
@@ -86,7 +88,7 @@ def test_one_event_for_each_way_to_execute(connection: Any, events: Events, in_r
     assert [data["rowCount"] for data in datas] == [3, 1, 100, 1, 2, 3, 102]
     assert [data.get("batchSize") for data in datas] == [None, None, None, None, 2, 3, None]
     assert datas[0]["callsite"]["line"] == here
-    assert {(data["source"], data["system"]) for data in datas} == {("mysql.connector", "mysql")}
+    assert {(data["source"], data["system"]) for data in datas} == {("mysql.connector", "mariadb")}
     assert len({data["connectionId"] for data in datas}) == 1
     assert datas[4]["transactionId"] == datas[5]["transactionId"]
 
@@ -110,21 +112,69 @@ def test_failures_are_recorded_and_stay_themselves(connection: Any, in_request: 
     assert only()["error"]
 
 
-def test_transactions_have_a_name_each(connection: Any, events: Events) -> None:
+@pytest.mark.parametrize("pure", [False, True])
+def test_transactions_have_a_name_and_marks_each(
+    client: Client, reachable: Callable[[str, int], None], events: Events, transactions: Transactions, pure: bool
+) -> None:
+    reachable("MariaDB", 3306)
+    if not pure and not mysql.connector.HAVE_CEXT:
+        pytest.skip("mysql-connector-python is installed without its C extension")
+    connection: Any = mysql.connector.connect(**ADDRESS, use_pure=pure)
     cursor = connection.cursor(buffered=True)
+    cursor.execute("CREATE TEMPORARY TABLE t (id INTEGER, name TEXT) ENGINE=InnoDB")
+    events()
     cursor.execute("UPDATE t SET name = 'a' WHERE id = 1")
     cursor.execute("SAVEPOINT one")
     connection.commit()
-    connection.start_transaction()
+    here = line() - 1
+    data = events()[-1]["data"]
+    assert (data["sql"], data["callsite"]["line"], data["source"]) == ("COMMIT", here, "mysql.connector")
+    assert data["system"] == "mariadb"
+    connection.commit()
+    connection.rollback()
+    connection.start_transaction(isolation_level="SERIALIZABLE")
     cursor.execute("UPDATE t SET name = 'b' WHERE id = 1")
     connection.rollback()
     connection.autocommit = True
-    events_before = events()
+    assert transactions()[:3] == ["begin 1", "UPDATE 1", "rollback 1"]
     cursor.execute("SELECT 1")
-    names = [event["data"].get("transactionId") for event in events_before if event["data"]["operation"] == "UPDATE"]
-    assert len(set(names)) == 2
-    assert None not in names
-    assert "transactionId" not in events()[-1]["data"]
+    connection.commit()
+    assert transactions() == ["SELECT -"]
+    connection.close()
+
+
+async def test_async_marks(aconnection: Any, events: Events, transactions: Transactions) -> None:
+    cursor = await aconnection.cursor(buffered=True)
+    await cursor.execute("UPDATE t SET name = 'a' WHERE id = 1")
+    await aconnection.commit()
+    here = line() - 1
+    data = events()[-1]["data"]
+    assert (data["sql"], data["callsite"]["line"]) == ("COMMIT", here)
+    await aconnection.commit()
+    await aconnection.start_transaction()
+    await cursor.execute("UPDATE t SET name = 'b' WHERE id = 1")
+    await aconnection.rollback()
+    assert transactions() == ["begin 1", "UPDATE 1", "rollback 1"]
+
+
+def test_a_pool_that_is_exhausted(client: Client, events: Events, reachable: Callable[[str, int], None]) -> None:
+    reachable("MariaDB", 3306)
+    pooling: Any = mysql.connector.pooling
+    pool = pooling.MySQLConnectionPool(pool_name="brakit", pool_size=1, pool_reset_session=False, **ADDRESS)
+    connection = pool.get_connection()
+    cursor = connection.cursor(buffered=True)
+    cursor.execute("SELECT 1")
+    events()
+    with pytest.raises(mysql.connector.errors.PoolError):
+        pool.get_connection()
+    here = line() - 1
+    connection.close()
+    pool.get_connection().close()
+    (span,) = events()
+    data = span["data"]
+    assert (data["name"], data["callsite"]["line"]) == ("wait for a connection", here)
+    assert data["error"] == "PoolError: Failed getting connection; pool exhausted"
+    pool._remove_connections()
 
 
 async def test_async(aconnection: Any, events: Events, in_request: InRequest) -> None:
@@ -159,7 +209,9 @@ def test_one_record_where_sqlalchemy_sits_on_it(client: Client, events: Events, 
     cursor.execute("SELECT 2")
     raw.close()
     engine.dispose()
-    assert [event["data"]["source"] for event in events()] == ["sqlalchemy", "mysql.connector"]
+    found = [event["data"] for event in events()]
+    assert [data["source"] for data in found if "transactionMark" not in data] == ["sqlalchemy", "mysql.connector"]
+    assert {data["source"] for data in found if "transactionMark" in data} <= {"sqlalchemy"}
 
 
 def test_shutdown_puts_every_original_back(client: Client, connection: Any, events: Events) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-import psycopg_pool
 import pytest
 import sqlalchemy as sa
 from psycopg import sql
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Json = dict[str, Any]
     Events = Callable[..., list[Json]]
     Only = Callable[[], Json]
+    Transactions = Callable[[], list[str]]
     InRequest = Callable[[], AbstractContextManager[Owner]]
 
 ADDRESS = "host=127.0.0.1 dbname=test user=postgres"
@@ -133,6 +134,7 @@ def test_failures_are_recorded_and_stay_themselves(
     assert wrong.value.__context__ is None
     assert sum("<brakit.guard>" in str(frame.path) for frame in wrong.traceback) == 0
     connection.rollback()
+    assert only()["transactionMark"] == "rollback"
     with pytest.raises(psycopg.ProgrammingError, match="placeholders"):
         connection.execute("SELECT %s, %s", (1,))
     assert only()["error"].startswith("ProgrammingError")
@@ -176,29 +178,142 @@ def test_a_pipeline(connection: psycopg.Connection[Any], events: Events, in_requ
     assert all(data["duration"] >= 0 for data in datas)
 
 
-def test_transactions_have_a_name_each(connection: psycopg.Connection[Any], events: Events) -> None:
+def test_transactions_have_a_name_and_marks_each(
+    connection: psycopg.Connection[Any], transactions: Transactions, events: Events
+) -> None:
     with connection.transaction():
         connection.execute("SELECT 1")
-        with connection.transaction():
+        with pytest.raises(psycopg.errors.DivisionByZero), connection.transaction():
+            connection.execute("SELECT 1 / 0")
+        with connection.transaction("inner"):
             connection.execute("SELECT 1")
-    with connection.transaction():
+    with connection.transaction(force_rollback=True):
         connection.execute("SELECT 1")
+    assert transactions() == [
+        *("begin 1", "SELECT 1"),
+        *("savepoint 1", "SELECT 1 failed", "rollback_to 1", "release 1"),
+        *("savepoint 1", "SELECT 1", "release 1", "commit 1"),
+        *("begin 2", "SELECT 2", "rollback 2"),
+    ]
     connection.execute("SELECT 1")
     connection.commit()
+    here = line() - 1
+    (committed,) = (event["data"] for event in events() if "transactionMark" in event["data"])
+    assert (committed["sql"], committed["callsite"]["line"], committed["source"]) == ("COMMIT", here, "psycopg")
+    assert "rowCount" not in committed
     connection.execute("SELECT 1")
+    connection.rollback()
+    # Nothing is open: nothing is sent.
+    connection.commit()
     connection.rollback()
     connection.autocommit = True
     connection.execute("SELECT 1")
     connection.execute("BEGIN")
     connection.execute("SELECT 1")
     connection.execute("COMMIT")
+    with connection.transaction():
+        connection.execute("SELECT 1")
     connection.execute("SELECT 1")
-    names = [event["data"].get("transactionId") for event in events()]
-    assert names[0] == names[1]
-    assert len({names[0], *names[2:5]}) == 4
-    assert names[5] is None
-    assert names[6] == names[7] == names[8] is not None
-    assert names[9] is None
+    assert transactions() == [
+        *("SELECT 1", "rollback 1"),
+        *("SELECT -", "begin 2", "SELECT 2", "commit 2"),
+        *("begin 3", "SELECT 3", "commit 3"),
+        "SELECT -",
+    ]
+
+
+def test_two_phases(client: Client, reachable: Callable[[str, int], None], transactions: Transactions) -> None:
+    reachable("PostgreSQL", 5432)
+    with contextlib.closing(psycopg.connect(ADDRESS)) as connection:
+        connection.tpc_begin("brakit_drivers")
+        connection.execute("SELECT 1")
+        try:
+            connection.tpc_prepare()
+        except psycopg.NotSupportedError:
+            # The server's `max_prepared_transactions` is 0, as it is by default.
+            assert transactions() == ["begin 1", "SELECT 1", "prepare 1 failed"]
+        else:
+            connection.tpc_commit()
+            assert transactions() == ["begin 1", "SELECT 1", "prepare 1", "commit -"]
+
+
+def test_a_connection_commits_when_it_is_left(
+    client: Client, transactions: Transactions, reachable: Callable[[str, int], None]
+) -> None:
+    reachable("PostgreSQL", 5432)
+    with psycopg.connect(ADDRESS) as made:
+        made.execute("SELECT 1")
+    with pytest.raises(psycopg.errors.DivisionByZero), psycopg.connect(ADDRESS) as made:
+        made.execute("SELECT 1 / 0")
+    with psycopg.connect(ADDRESS):
+        pass
+    made = psycopg.connect(ADDRESS)
+    made.execute("SELECT 1")
+    made.close()
+    assert transactions() == ["SELECT 1", "commit 1", "SELECT 2 failed", "rollback 2", "SELECT 3"]
+
+
+DEFERRED = "CREATE TEMPORARY TABLE d (id int UNIQUE DEFERRABLE INITIALLY DEFERRED)"
+
+
+def test_a_commit_may_fail(connection: psycopg.Connection[Any], events: Events, transactions: Transactions) -> None:
+    connection.execute(DEFERRED)
+    connection.commit()
+    transactions()
+    connection.execute("INSERT INTO d VALUES (1), (1)")
+    with pytest.raises(psycopg.errors.UniqueViolation) as wrong:
+        connection.commit()
+    assert wrong.value.__context__ is None
+    assert sum("<brakit.guard>" in str(frame.path) for frame in wrong.traceback) == 0
+    _, failed = events()
+    assert failed["data"]["error"].startswith("UniqueViolation")
+    connection.rollback()
+    with pytest.raises(psycopg.errors.UniqueViolation), connection.transaction():
+        connection.execute("INSERT INTO d VALUES (1), (1)")
+    connection.execute("SELECT 1")
+    assert transactions() == ["begin 1", "INSERT 1", "commit 1 failed", "SELECT 2"]
+
+
+def test_marks_in_a_pipeline(connection: psycopg.Connection[Any], transactions: Transactions) -> None:
+    connection.execute(DEFERRED)
+    connection.commit()
+    transactions()
+    with connection.pipeline():
+        connection.execute("SELECT 1")
+        connection.commit()
+        connection.execute("INSERT INTO d VALUES (1), (1)")
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            connection.commit()
+    assert transactions() == ["SELECT 1", "commit 1", "INSERT 2", "commit 2 failed"]
+    for autocommit in (False, True):
+        connection.autocommit = autocommit
+        with connection.pipeline(), connection.transaction():
+            connection.execute("SELECT 1")
+            with connection.transaction():
+                connection.execute("SELECT 1")
+        assert transactions() == ["begin 1", "SELECT 1", "savepoint 1", "SELECT 1", "release 1", "commit 1"]
+
+
+async def test_async_marks(aconnection: psycopg.AsyncConnection[Any], events: Events, transactions: Transactions) -> None:
+    async with aconnection.transaction():
+        await aconnection.execute("SELECT 1")
+        async with aconnection.transaction():
+            await aconnection.execute("SELECT 1")
+    await aconnection.execute("SELECT 1")
+    await aconnection.rollback()
+    assert transactions() == [
+        *("begin 1", "SELECT 1", "savepoint 1", "SELECT 1", "release 1", "commit 1"),
+        *("SELECT 2", "rollback 2"),
+    ]
+    await aconnection.execute(DEFERRED)
+    await aconnection.commit()
+    await aconnection.execute("INSERT INTO d VALUES (1), (1)")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        await aconnection.commit()
+    here = line() - 1
+    data = events()[-1]["data"]
+    assert (data["sql"], data["callsite"]["line"]) == ("COMMIT", here)
+    assert data["error"].startswith("UniqueViolation")
 
 
 def test_one_record_where_sqlalchemy_sits_on_it(client: Client, events: Events, reachable: Callable[[str, int], None]) -> None:
@@ -214,7 +329,9 @@ def test_one_record_where_sqlalchemy_sits_on_it(client: Client, events: Events, 
     raw.cursor().execute("SELECT 2")
     raw.close()
     engine.dispose()
-    assert [event["data"]["source"] for event in events()] == ["sqlalchemy", "sqlalchemy", "psycopg"]
+    found = [event["data"] for event in events()]
+    assert [data["source"] for data in found if "transactionMark" not in data] == ["sqlalchemy", "sqlalchemy", "psycopg"]
+    assert {data["source"] for data in found if "transactionMark" in data} <= {"sqlalchemy"}
 
 
 async def test_async(aconnection: psycopg.AsyncConnection[Any], events: Events, in_request: InRequest) -> None:
@@ -248,22 +365,6 @@ async def test_a_cancelled_statement_is_recorded_once(
     with in_request(), pytest.raises(asyncio.TimeoutError):
         await asyncio.wait_for(aconnection.execute("SELECT pg_sleep(20)"), 0.1)
     assert only()["error"]
-
-
-async def test_a_pool_and_many_tasks(client: Client, in_request: InRequest, reachable: Callable[[str, int], None]) -> None:
-    reachable("PostgreSQL", 5432)
-
-    async def one(number: int) -> tuple[str, int]:
-        with in_request() as owner:
-            async with pool.connection() as connection:
-                await connection.execute("SELECT %s", (number,))
-            return owner.id, number
-
-    async with psycopg_pool.AsyncConnectionPool(ADDRESS, min_size=2, max_size=4, open=False) as pool:
-        owners = dict(await asyncio.gather(*(one(number) for number in range(50))))
-    seen = client.buffer.take(1000)
-    assert len(seen) == 50
-    assert all(record.owner is not None and record.data["params"] == (owners[record.owner.id],) for record in seen)
 
 
 @pytest.mark.failures

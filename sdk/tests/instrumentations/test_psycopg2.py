@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import psycopg2.extensions
 import psycopg2.extras
+import psycopg2.pool
 import pytest
 import sqlalchemy as sa
 from psycopg2 import sql
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     Events = Callable[..., list[Json]]
     Only = Callable[[], Json]
     InRequest = Callable[[], AbstractContextManager[Owner]]
+    Transactions = Callable[[], list[str]]
 
 ADDRESS = "host=127.0.0.1 dbname=test user=postgres"
 
@@ -149,6 +151,7 @@ def test_failures_are_recorded_and_stay_themselves(connection: Any, in_request: 
     assert data["callsite"]["line"] == here
     assert wrong.value.__context__ is None
     connection.rollback()
+    assert only()["transactionMark"] == "rollback"
     with pytest.raises(psycopg2.errors.BadCopyFileFormat):
         cursor.copy_from(io.StringIO("1\t2\t3\n"), "t")
     assert only()["error"].startswith("BadCopyFileFormat")
@@ -158,22 +161,82 @@ def test_failures_are_recorded_and_stay_themselves(connection: Any, in_request: 
     assert only()["error"].startswith("InterfaceError")
 
 
-def test_transactions_have_a_name_each(connection: Any, events: Events) -> None:
+def test_transactions_have_a_name_and_marks_each(connection: Any, events: Events, transactions: Transactions) -> None:
     cursor = connection.cursor()
     cursor.execute("SELECT 1")
     cursor.execute("SAVEPOINT one")
     connection.commit()
+    here = line() - 1
+    data = events()[-1]["data"]
+    assert (data["sql"], data["callsite"]["line"], data["source"]) == ("COMMIT", here, "psycopg2")
     with connection:
         cursor.execute("SELECT 1")
+    with pytest.raises(psycopg2.errors.DivisionByZero), connection:
+        cursor.execute("SELECT 1 / 0")
     cursor.execute("SELECT 1")
     connection.rollback()
+    # Nothing is open: nothing is sent.
+    connection.commit()
+    connection.rollback()
+    with connection:
+        pass
     connection.autocommit = True
     cursor.execute("SELECT 1")
-    names = [event["data"].get("transactionId") for event in events()]
-    assert names[0] == names[1]
-    assert len({names[0], names[2], names[3]}) == 3
-    assert None not in names[:4]
-    assert names[4] is None
+    connection.commit()
+    cursor.execute("BEGIN")
+    # Does nothing.
+    connection.commit()
+    cursor.execute("SELECT 1")
+    cursor.execute("COMMIT")
+    assert transactions() == [
+        *("SELECT 1", "commit 1"),
+        *("SELECT 2 failed", "rollback 2"),
+        *("SELECT 3", "rollback 3"),
+        "SELECT -",
+        *("begin 4", "SELECT 4", "commit 4"),
+    ]
+    cursor.execute("SELECT 1")
+    connection.close()
+    assert transactions() == ["SELECT -"]
+
+
+def test_a_commit_may_fail(connection: Any, transactions: Transactions) -> None:
+    cursor = connection.cursor()
+    cursor.execute("CREATE TEMPORARY TABLE d (id int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+    connection.commit()
+    transactions()
+    cursor.execute("INSERT INTO d VALUES (1), (1)")
+    with pytest.raises(psycopg2.errors.UniqueViolation) as wrong:
+        connection.commit()
+    assert wrong.value.__context__ is None
+    connection.rollback()
+    with pytest.raises(psycopg2.errors.UniqueViolation), connection:
+        cursor.execute("INSERT INTO d VALUES (1), (1)")
+    assert transactions() == ["INSERT 1", "commit 1 failed", "INSERT 2", "commit 2 failed"]
+
+
+def test_a_pool(client: Client, events: Events, transactions: Transactions, reachable: Callable[[str, int], None]) -> None:
+    reachable("PostgreSQL", 5432)
+    pools: Any = psycopg2.pool
+    for kind in (pools.SimpleConnectionPool, pools.ThreadedConnectionPool):
+        pool = kind(1, 1, ADDRESS)
+        connection = pool.getconn()
+        connection.cursor().execute("SELECT 1")
+        with pytest.raises(pools.PoolError):
+            pool.getconn()
+        here = line() - 1
+        # What it rolls back, it rolls back for itself.
+        pool.putconn(connection)
+        query, span = events()
+        assert query["data"]["operation"] == "SELECT"
+        data = span["data"]
+        assert (data["name"], data["callsite"]["line"]) == ("wait for a connection", here)
+        assert data["error"] == "PoolError: connection pool exhausted"
+        connection = pool.getconn()
+        connection.cursor().execute("SELECT 1")
+        connection.commit()
+        assert transactions() == ["SELECT 1", "commit 1"]
+        pool.closeall()
 
 
 def test_one_record_where_sqlalchemy_sits_on_it(client: Client, events: Events, reachable: Callable[[str, int], None]) -> None:
@@ -187,7 +250,9 @@ def test_one_record_where_sqlalchemy_sits_on_it(client: Client, events: Events, 
     raw.cursor().execute("SELECT 2")
     raw.close()
     engine.dispose()
-    assert [event["data"]["source"] for event in events()] == ["sqlalchemy", "psycopg2"]
+    found = [event["data"] for event in events()]
+    assert [data["source"] for data in found if "transactionMark" not in data] == ["sqlalchemy", "psycopg2"]
+    assert {data["source"] for data in found if "transactionMark" in data} <= {"sqlalchemy"}
 
 
 @pytest.mark.failures

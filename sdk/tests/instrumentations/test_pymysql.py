@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Events = Callable[..., list[Json]]
     Only = Callable[[], Json]
     InRequest = Callable[[], AbstractContextManager[Owner]]
+    Transactions = Callable[[], list[str]]
 
 
 def line() -> int:
@@ -63,7 +64,7 @@ def test_one_event_for_each_way_to_execute(connection: Any, events: Events, in_r
     assert [data["rowCount"] for data in datas] == [3, 1, 2, 3, 10]
     assert [data.get("batchSize") for data in datas] == [None, None, 2, 3, None]
     assert datas[0]["callsite"]["line"] == here
-    assert {(data["source"], data["system"]) for data in datas} == {("pymysql", "mysql")}
+    assert {(data["source"], data["system"]) for data in datas} == {("pymysql", "mariadb")}
     assert len({data["connectionId"] for data in datas}) == len({data["transactionId"] for data in datas}) == 1
     assert datas[0]["paramsHash"] != datas[1]["paramsHash"]
 
@@ -102,22 +103,46 @@ def test_failures_are_recorded_and_stay_themselves(connection: Any, in_request: 
     assert only()["error"].startswith("InterfaceError")
 
 
-def test_transactions_have_a_name_each(connection: Any, events: Events) -> None:
+def test_transactions_have_a_name_and_marks_each(connection: Any, events: Events, transactions: Transactions) -> None:
     cursor = connection.cursor()
     cursor.execute("UPDATE t SET name = 'a' WHERE id = 1")
     cursor.execute("SAVEPOINT one")
     connection.commit()
+    here = line() - 1
+    data = events()[-1]["data"]
+    assert (data["sql"], data["callsite"]["line"], data["source"]) == ("COMMIT", here, "pymysql")
+    # No statement has run since.
+    connection.commit()
+    connection.rollback()
     connection.begin()
     cursor.execute("UPDATE t SET name = 'b' WHERE id = 1")
     connection.rollback()
     cursor.execute("SELECT * FROM t")
     connection.autocommit(True)
     cursor.execute("SELECT * FROM t")
-    names = [event["data"].get("transactionId") for event in events()]
-    assert names[0] == names[1]
-    assert len({names[0], names[2], names[3]}) == 3
-    assert None not in names[:4]
-    assert names[4] is None
+    connection.commit()
+    connection.begin()
+    cursor.execute("SELECT * FROM t")
+    connection.commit()
+    cursor.execute("SELECT * FROM t")
+    assert transactions() == [
+        *("begin 1", "UPDATE 1", "rollback 1"),
+        *("SELECT 2", "SELECT -"),
+        *("begin 3", "SELECT 3", "commit 3"),
+        "SELECT -",
+    ]
+
+
+def test_a_commit_may_fail(connection: Any, transactions: Transactions) -> None:
+    cursor = connection.cursor()
+    cursor.execute("SELECT 1")
+    killer: Any = pymysql.connect(host="127.0.0.1", user="root", database="test")
+    killer.kill(connection.thread_id())
+    killer.close()
+    with pytest.raises(pymysql.OperationalError) as wrong:
+        connection.commit()
+    assert sum("<brakit.guard>" in str(frame.path) for frame in wrong.traceback) == 1
+    assert transactions() == ["SELECT 1", "commit 1 failed"]
 
 
 def test_one_record_where_sqlalchemy_sits_on_it(client: Client, events: Events, reachable: Callable[[str, int], None]) -> None:
@@ -131,7 +156,9 @@ def test_one_record_where_sqlalchemy_sits_on_it(client: Client, events: Events, 
     raw.cursor().execute("SELECT 2")
     raw.close()
     engine.dispose()
-    assert [event["data"]["source"] for event in events()] == ["sqlalchemy", "pymysql"]
+    found = [event["data"] for event in events()]
+    assert [data["source"] for data in found if "transactionMark" not in data] == ["sqlalchemy", "pymysql"]
+    assert {data["source"] for data in found if "transactionMark" in data} <= {"sqlalchemy"}
 
 
 def test_shutdown_puts_every_original_back(client: Client, connection: Any, events: Events) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Events = Callable[..., list[Json]]
     Only = Callable[[], Json]
     InRequest = Callable[[], AbstractContextManager[Owner]]
+    Transactions = Callable[[], list[str]]
 
 
 def line() -> int:
@@ -120,15 +121,90 @@ def test_batches_and_transactions(connection: sqlite3.Connection, events: Events
     connection.execute("UPDATE t SET name = 'c' WHERE id = 20")
     connection.execute("RELEASE inner")
     connection.commit()
+    here = line() - 1
     with connection:
+        there = line() - 1
         connection.execute("UPDATE t SET name = 'd' WHERE id = 20")
     connection.execute("SELECT 1").fetchall()
     datas = [event["data"] for event in events()]
     assert (datas[1]["batchSize"], datas[1]["rowCount"]) == (2, 2)
+    marks = [data.get("transactionMark") for data in datas]
+    assert marks == [None, None, "savepoint", None, "release", "commit", None, "commit", None]
     names = [data.get("transactionId") for data in datas]
-    assert names[0] is names[6] is None
-    assert len(set(names[1:5])) == 1
-    assert names[1] != names[5] != None  # noqa: E711
+    assert names[0] is names[8] is None
+    assert len(set(names[1:6])) == 1
+    assert names[1] != names[6] == names[7] != None  # noqa: E711
+    assert (datas[5]["sql"], datas[5]["callsite"]["line"], datas[5]["source"]) == ("COMMIT", here, "sqlite3")
+    # Where the block is left: its first line, on 3.10 its last.
+    assert datas[7]["callsite"]["line"] in (there, there + 2)
+
+
+def test_marks(connection: sqlite3.Connection, transactions: Transactions) -> None:
+    connection.execute("UPDATE t SET name = 'd' WHERE id = 1")
+    connection.rollback()
+    with pytest.raises(sqlite3.IntegrityError), connection:
+        connection.execute("INSERT INTO t VALUES (1, 'again')")
+    # Nothing is open.
+    connection.execute("SELECT 1").fetchall()
+    connection.commit()
+    connection.rollback()
+    with connection:
+        pass
+    connection.isolation_level = None
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("SELECT 1").fetchall()
+    connection.commit()
+    connection.isolation_level = "DEFERRED"
+    connection.execute("UPDATE t SET name = 'd' WHERE id = 1")
+    connection.close()
+    assert transactions() == [
+        *("UPDATE 1", "rollback 1", "INSERT 2 failed", "rollback 2"),
+        *("SELECT -", "begin 3", "SELECT 3", "commit 3"),
+        "UPDATE 4",
+    ]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="connections have no `autocommit` before Python 3.12")
+def test_modes_of_autocommit(client: Client, transactions: Transactions) -> None:
+    connect: Any = sqlite3.connect
+    with contextlib.closing(connect(":memory:", autocommit=False)) as manual:
+        manual.execute("CREATE TABLE t (id INTEGER)")
+        manual.commit()
+        with manual:
+            manual.execute("INSERT INTO t VALUES (1)")
+        manual.execute("SELECT * FROM t").fetchall()
+        manual.rollback()
+        manual.rollback()
+    assert transactions() == ["OTHER 1", "commit 1", "INSERT 2", "commit 2", "SELECT 3", "rollback 3"]
+    with contextlib.closing(connect(":memory:", autocommit=True)) as auto:
+        auto.execute("CREATE TABLE t (id INTEGER)")
+        auto.commit()
+        auto.execute("BEGIN")
+        # Does nothing.
+        auto.commit()
+        with auto:
+            auto.execute("INSERT INTO t VALUES (1)")
+        auto.execute("COMMIT")
+    assert transactions() == ["OTHER -", "begin 1", "INSERT 1", "commit 1"]
+
+
+def test_a_commit_may_fail(connection: sqlite3.Connection, transactions: Transactions, events: Events) -> None:
+    connection.executescript(
+        "PRAGMA foreign_keys = ON; CREATE TABLE u (t INTEGER REFERENCES t (id) DEFERRABLE INITIALLY DEFERRED);"
+    )
+    connection.execute("INSERT INTO u VALUES (-1)")
+    events()
+    with pytest.raises(sqlite3.IntegrityError) as wrong:
+        connection.commit()
+    assert wrong.value.__context__ is None
+    (failed,) = events()
+    assert failed["data"]["error"] == "IntegrityError: FOREIGN KEY constraint failed"
+    # With SQLite the transaction is still open.
+    connection.execute("UPDATE u SET t = 1")
+    connection.commit()
+    with pytest.raises(sqlite3.IntegrityError), connection:
+        connection.execute("INSERT INTO u VALUES (-1)")
+    assert transactions() == ["UPDATE 1", "commit 1", "INSERT 2", "commit 2 failed"]
 
 
 def test_the_library_is_what_it_was(connection: sqlite3.Connection, tmp_path: Path) -> None:
@@ -177,8 +253,7 @@ def test_one_record_where_sqlalchemy_sits_on_it(client: Client, events: Events) 
         on.execute(sa.text("SELECT 1")).all()
         assert type(on.connection.dbapi_connection) is sqlite3.Connection
     engine.dispose()
-    (event,) = events()
-    assert event["data"]["source"] == "sqlalchemy"
+    assert {event["data"]["source"] for event in events()} == {"sqlalchemy"}
 
 
 @pytest.mark.failures

@@ -44,12 +44,16 @@ def test_one_event_for_each_way_to_execute(connection: Any, events: Events, in_r
         assert cursor.connection is connection
         assert [row[0] for row in cursor.execute("SELECT * FROM t")] == list(range(10))
         assert len(connection.execute("SELECT * FROM t").fetchmany(4)) == 4
+        connection.commit()
+        connection.commit()
         cursor.executemany("INSERT INTO t VALUES (?)", [(20,), (21,)])
         with connection:
             assert connection.execute("DELETE FROM t WHERE id > 15").rowcount == 2
     found = events()
     datas = [event["data"] for event in found]
     assert {event["parentId"] for event in found} == {owner.id}
+    committed = datas.pop(3)
+    assert (committed["transactionMark"], committed["callsite"]["line"]) == ("commit", here + 6)
     assert [data["rowCount"] for data in datas] == [3, 10, 4, 2, 2]
     assert datas[0]["callsite"]["line"] == here
     assert {(data["source"], data["system"]) for data in datas} == {("any", "sqlite")}

@@ -14,6 +14,7 @@ from brakit import callsite, errors
 from brakit.context import covered
 from brakit.guard import Raised
 from brakit.instrumentations._dbapi import Query, plain_sql, row_count
+from brakit.instrumentations._marks import Marks
 from brakit.instrumentations._orm import origin
 from brakit.record import clock, plain_params
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from brakit.client import Client
     from brakit.guard import Call
+    from brakit.instrumentations._marks import Hook
 
 
 class Entry(ref):  # type: ignore[type-arg]
@@ -67,19 +69,21 @@ class Beside:
 
 
 class Link:
-    """A connection: its name, and the transaction that is open on it."""
+    """A connection: its name, the database that it leads to, and the transaction that is open on it."""
 
-    __slots__ = ("id", "transaction")
+    __slots__ = ("id", "system", "transaction")
 
-    def __init__(self, id: str) -> None:
+    def __init__(self, id: str, system: str) -> None:
         self.id = id
+        self.system = system
         self.transaction: str | None = None
 
 
 class Driver:
     """What is written down before and after the calls of one driver.
 
-    A driver with other ways than DB-API's overrides `connection`, `inside`, `rows` or `lazy`; its file says which functions are hooked.
+    A driver with other ways than DB-API's overrides `connection`, `inside`, `rows`, `lazy` or `system_of`; its file says which
+    functions are hooked.
     """
 
     names = ("query", "params")
@@ -91,6 +95,7 @@ class Driver:
         self.source = source
         self.system = system
         self.links = Beside()
+        self.marks = Marks(self)
         self.open = Beside(self.over)
         self.connections = count(1)
         self.transactions = count(1)
@@ -113,6 +118,14 @@ class Driver:
         """Whether the rows come only as the app reads them."""
         return False
 
+    def pending(self, link: Link, connection: Any) -> bool:
+        """Whether a statement of the app's has run in the transaction that is open on the connection."""
+        return link.transaction is not None and self.inside(connection)
+
+    def system_of(self, connection: Any) -> str:  # noqa: ARG002
+        """The database at the other end. Asks nobody."""
+        return self.system
+
     def text(self, statement: Any) -> str:
         return statement.decode("utf-8", "replace") if type(statement) is bytes else plain_sql(statement)
 
@@ -121,7 +134,7 @@ class Driver:
     def start(self, connection: Any, statement: Any, params: Any, batch: int | None = None, many: bool = False) -> Query:
         link: Link | None = self.links.get(connection)
         if link is None:
-            link = Link(f"{self.source}-{next(self.connections)}")
+            link = Link(f"{self.source}-{next(self.connections)}", self.system_of(connection))
             self.links.set(connection, link)
         if not self.inside(connection):
             link.transaction = None
@@ -132,7 +145,7 @@ class Driver:
             statement if type(statement) is str else self.text(statement),
             plain_params(params) if params is not None and not many else None if many else (),
             batch,
-            self.system,
+            link.system,
             link.id,
             link.transaction,
         )
@@ -295,7 +308,7 @@ class Driver:
 
     # The same hooks by the name of what they are put around; and as a probe, for coroutines.
 
-    def hooks(self) -> dict[str, tuple[Callable[..., Any], Callable[..., Any] | None, Callable[..., Any] | None]]:
+    def hooks(self) -> dict[str, Hook]:
         """Before, after and failed for each method of a DB-API cursor; an instrumentation takes those that it needs."""
         return {
             "execute": (self.execute, self.executed, self.failed),
@@ -310,7 +323,7 @@ class Driver:
 
     def probe(self, name: str) -> Callable[[Call], Generator[None, Any, None]]:
         """The hooks of one name, around a coroutine function."""
-        before, after, failed = self.hooks()[name]
+        before, after, failed = {**self.hooks(), **self.marks.hooks()}[name]
 
         def step(call: Call) -> Generator[None, Any, None]:
             cursor = call.args[0]

@@ -6,15 +6,14 @@ from brakit.instrumentations._driver import Driver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from typing import Any
 
-    from brakit.guard import Call
     from brakit.patch import Patches
 
 IN_TRANSACTION, AUTOCOMMIT = 1, 2
 """Of https://dev.mysql.com/doc/dev/mysql-server/latest/mysql__com_8h.html, SERVER_STATUS_flags_enum"""
 STATEMENTS = ("execute", "executemany", "callproc")
+MARKS = ("begin", "commit", "rollback")
 READS = ("fetchone", "fetchmany", "fetchall", "close")
 
 
@@ -32,24 +31,24 @@ class MySQL(Driver):
     def lazy(self, cursor: Any) -> bool:
         return isinstance(cursor, self.unbuffered) and cursor.description is not None
 
-    def ending(self, call: Call) -> Generator[None, Any, None]:
-        self.ended(call.args[0])
-        yield
+    def system_of(self, connection: Any) -> str:
+        return system_of(getattr(connection, "server_version", None))
 
     def instrument(
         self, patch: Patches, connection: type[Any], cursor: type[Any], unbuffered: type[Any], coroutines: bool
     ) -> None:
         self.unbuffered = unbuffered
-        for name in ("commit", "rollback", "begin"):
-            place = f"{self.source}:Connection.{name}"
-            if coroutines:
-                patch.wrap(connection, name, place, self.ending)
-            else:
-                patch.hook(connection, name, place, self.ended)
-        for holder, names in ((cursor, STATEMENTS), (unbuffered, READS)):
+        hooks = {**self.hooks(), **self.marks.hooks()}
+        for holder, names in ((connection, MARKS), (cursor, STATEMENTS), (unbuffered, READS)):
             for name in names:
                 place = f"{self.source}:{holder.__name__}.{name}"
                 if coroutines:
                     patch.wrap(holder, name, place, self.probe(name))
                 else:
-                    patch.hook(holder, name, place, *self.hooks()[name])
+                    patch.hook(holder, name, place, *hooks[name])
+
+
+def system_of(version: object) -> str:
+    """MariaDB says who it is in the version that it greets with: `5.5.5-10.11.6-MariaDB`."""
+    text = version.decode("latin-1") if type(version) is bytes else version
+    return "mariadb" if type(text) is str and "mariadb" in text.lower() else "mysql"

@@ -2,7 +2,8 @@
 
 The connection that comes back passes everything on to the driver's: same methods, same results, same exceptions. It is not of the
 driver's type, so nothing is watched that the app has not asked for. The rows of cursors that do not know their number after `execute`
-are counted as the app reads them. Transactions have no name: DB-API has no way to ask without asking the server.
+are counted as the app reads them. Transactions have no name: DB-API has no way to ask without asking the server. `commit` and
+`rollback` after a statement are records of their own; those of a `with connection:` are not.
 """
 
 from __future__ import annotations
@@ -16,11 +17,21 @@ if TYPE_CHECKING:
     from typing import Any
 
     from brakit.client import Client
+    from brakit.instrumentations._dbapi import Query
+    from brakit.instrumentations._driver import Link
 
 
 class AnyDriver(Driver):
     def inside(self, connection: Any) -> bool:  # noqa: ARG002
         return False
+
+    def settle(self, query: Query, connection: Any) -> None:  # noqa: ARG002
+        link: Link | None = self.links.get(connection)
+        if link is not None:
+            link.transaction = ""
+
+    def pending(self, link: Link, connection: Any) -> bool:  # noqa: ARG002
+        return link.transaction is not None
 
     def lazy(self, cursor: Any) -> bool:
         return cursor.description is not None and cursor.rowcount == -1
@@ -83,8 +94,14 @@ def connection_class(client: Client, driver: AnyDriver) -> type[Proxy]:
     }
     cursor_class = type("Cursor", (Cursor,), {"__slots__": (), **methods})
 
+    marks = {
+        name: guard.around(client, f"{driver.source}:Connection.{name}", passing(name), *driver.marks.hooks()[name])
+        for name in ("commit", "rollback")
+    }
+
     class Connection(Proxy):
         __slots__ = ()
+        commit, rollback = marks["commit"], marks["rollback"]
 
         def cursor(self, *args: Any, **kwargs: Any) -> Any:
             return cursor_class(self._brakit_inner.cursor(*args, **kwargs), self)

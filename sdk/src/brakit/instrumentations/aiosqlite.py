@@ -1,9 +1,9 @@
 """aiosqlite: statements of connections and cursors, through `Connection._execute`, which hands every one of them to the thread.
 
 Durations include the wait for the connection's thread; the line is that of the coroutine. Rows are counted as the app reads them.
-`execute_insert` is one record. The sqlite3 connection in the thread is left as it is.
+`execute_insert` is one record. The sqlite3 connection in the thread is left as it is. `commit` and `rollback` are records of their own.
 
-Not recorded: commits, rollbacks and closing; a chunk that an iteration reads is part of its statement.
+Not recorded: closing; a chunk that an iteration reads is part of its statement.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SUPPORTS = ">=0.17"
 
 EXECUTES = frozenset(("execute", "executemany", "executescript", "_execute_insert", "_execute_fetchall"))
+MARKS = frozenset(("commit", "rollback"))
 READS = frozenset(("fetchone", "fetchmany", "fetchall", "close"))
 
 
@@ -54,6 +55,8 @@ class AioSQLite(Driver):
                 self.fail(query, connection, raised.error)
             else:
                 self.end(query, connection, name, result)
+        elif name in MARKS:
+            yield from self.mark(connection, *self.marks.hooks()[name])
         elif name in READS:
             before, after, failed = self.hooks()[name]
             reading = before(function.__self__)
@@ -65,6 +68,17 @@ class AioSQLite(Driver):
                 failed(reading, function.__self__, raised.error)  # type: ignore[misc]  # only `close` has none
             else:
                 after(reading, function.__self__, result)  # type: ignore[misc]
+
+    def mark(self, connection: Any, before: Any, after: Any, failed: Any) -> Generator[None, Any, None]:
+        query = before(connection)
+        if query is None:
+            return
+        try:
+            result = yield
+        except Raised as raised:
+            failed(query, connection, raised.error)
+        else:
+            after(query, connection, result)
 
     def end(self, query: Query, connection: Any, name: str, result: Any) -> None:
         query.ended = clock()

@@ -2,9 +2,10 @@
 
 Its cursors are compiled types that cannot be changed, and they put the values into the text: it is recorded with its literals masked,
 and without parameters. What an `executemany` sends is recorded as it is sent: one INSERT with many rows is one record. The
-transaction is the one that the server's status tells of.
+transaction is the one that the server's status tells of; `begin`, `commit` and `rollback` are records of their own. The wait for a
+connection of a pool is a span when it takes longer than a millisecond.
 
-Not recorded: `begin`, `commit`, `rollback`, `ping`; the number of rows that an unbuffered cursor (`SSCursor`) reads.
+Not recorded: `ping`; the number of rows that an unbuffered cursor (`SSCursor`) reads.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import sys
 from brakit.context import covered
 from brakit.guard import Raised
 from brakit.instrumentations._dbapi import row_count
-from brakit.instrumentations._mysql import MySQL
+from brakit.instrumentations._mysql import MARKS, MySQL
+from brakit.instrumentations._pools import Waits
 from brakit.record import clock
 
 TYPE_CHECKING = False
@@ -25,15 +27,16 @@ if TYPE_CHECKING:
     from brakit.guard import Call
     from brakit.patch import Patches
 
-SUPPORTS = ">=0.2"
+SUPPORTS = ">=0.2.5"
 
 
 def instrument(patch: Patches) -> None:
     driver = AsyncMy(patch.client, "asyncmy", "mysql")
     connection = sys.modules["asyncmy.connection"].Connection
     patch.wrap(connection, "query", "asyncmy:Connection.query", driver.query)
-    for name in ("commit", "rollback", "begin"):
-        patch.wrap(connection, name, f"asyncmy:Connection.{name}", driver.ending)
+    for name in MARKS:
+        patch.wrap(connection, name, f"asyncmy:Connection.{name}", driver.probe(name))
+    patch.probe("asyncmy.pool:Pool._acquire", Waits(patch.client, "asyncmy", "mysql").probe)
 
 
 class AsyncMy(MySQL):

@@ -2,21 +2,22 @@
 
 `pool.fetch` is one record, as `connection.fetch` and `statement.fetch` are. A cursor is one record that counts the rows which have come
 from the server so far. The data of a COPY is not looked at. A `prepare` that fails is a failed statement. The wait for a connection of
-a pool is a span when it takes longer than a millisecond. The transaction is the one that the server's status tells of.
+a pool is a span when it takes longer than a millisecond. The transaction is the one that the server's status tells of; BEGIN, COMMIT,
+ROLLBACK and savepoints of `transaction()` are records of their own.
 
-Not recorded: BEGIN, COMMIT, ROLLBACK and savepoints of `transaction()`; what a pool does to reset a connection; the lookups of types;
-LISTEN and UNLISTEN of listeners.
+Not recorded: what a pool does to reset a connection; the lookups of types; LISTEN and UNLISTEN of listeners.
 """
 
 from __future__ import annotations
 
 import sys
 
-from brakit import callsite, context, errors, guard
+from brakit import errors, guard
 from brakit.context import covered
 from brakit.guard import Raised
 from brakit.instrumentations._driver import Driver, size
-from brakit.record import Record, clock
+from brakit.instrumentations._pools import Waits
+from brakit.record import clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,11 +30,9 @@ if TYPE_CHECKING:
 
     Step = Generator[None, Any, None]
 
-SUPPORTS = ">=0.24"
+SUPPORTS = ">=0.25"
 
-WAIT_NS = 1_000_000
-"""From here on the wait for a pooled connection is worth a record."""
-CHECKED = ("PreparedStatement.executemany", "PreparedStatement.fetchmany", "Transaction.start")
+CHECKED = ("PreparedStatement.executemany", "PreparedStatement.fetchmany")
 """Plain functions that check the connection and return a coroutine."""
 
 
@@ -57,10 +56,9 @@ def instrument(patch: Patches) -> None:
         ("cursor:BaseCursor._bind_exec", driver.cursor),
         ("cursor:BaseCursor._bind", driver.cursor),
         ("cursor:BaseCursor._exec", driver.cursor_read),
-        ("transaction:Transaction.start", driver.transaction),
-        ("transaction:Transaction._Transaction__commit", driver.transaction),
-        ("transaction:Transaction._Transaction__rollback", driver.transaction),
-        ("pool:Pool._acquire", driver.acquire),
+        ("transaction:Transaction._Transaction__commit", driver.ending),
+        ("transaction:Transaction._Transaction__rollback", driver.ending),
+        ("pool:Pool._acquire", Waits(patch.client, "asyncpg", "postgresql").probe),
     ):
         module, _, path = target.partition(":")
         holder = getattr(sys.modules[f"asyncpg.{module}"], path.partition(".")[0])
@@ -189,13 +187,11 @@ class Asyncpg(Driver):
         finally:
             covered.set(before)
 
-    def transaction(self, call: Call) -> Step:
-        transaction = call.args[0]
-        connection = transaction._connection
-        outermost = connection._top_xact is None or connection._top_xact is transaction
-        yield from self.quiet(call)
-        if outermost:
-            self.ended(connection)
+    def ending(self, call: Call) -> Step:
+        """`transaction()` sends its statements through `execute`. Where the BEGIN was a library's above, so is the end."""
+        link = self.links.get(call.args[0]._connection)
+        if link is None or link.transaction is None:
+            yield from self.quiet(call)
 
     # Cursors.
 
@@ -244,30 +240,6 @@ class Asyncpg(Driver):
         query = self.cursors.pop(id(cursor), None)
         if query is not None:
             self.over(query)
-
-    # Pools.
-
-    def acquire(self, call: Call) -> Step:
-        started = clock()
-        error = None
-        try:
-            yield
-        except Raised as raised:
-            error = errors.text_of(raised.error)
-        if error is None and clock() - started < WAIT_NS:
-            return
-        wait = Record(
-            "span",
-            {
-                "name": "wait for a connection",
-                "span_id": context.new_span_id(),
-                "attributes": {"system": "postgresql", "source": "asyncpg"},
-                "error": error,
-            },
-            started,
-        )
-        wait.site = callsite.find(sys._getframe())
-        wait.finish(call.client.buffer)
 
 
 def rows_of(result: Any) -> int | None:

@@ -1,9 +1,10 @@
 """mysql: MySQL Connector/Python (`mysql.connector`), the pure one, the one in C and the asynchronous one, through all kinds of cursors.
 
 `execute`, `executemany` and `callproc` are one record each, whatever the driver makes of them. Rows of unbuffered cursors, which are
-the ordinary ones, are counted as the app reads them. The transaction is the one that the server's status tells of.
+the ordinary ones, are counted as the app reads them. The transaction is the one that the server's status tells of; `start_transaction`,
+`commit` and `rollback` are records of their own. A pool does not wait: that it has no connection left is a span with that error.
 
-Not recorded: `commit`, `rollback`, `start_transaction`, `cmd_query` and `info_query` called directly.
+Not recorded: `cmd_query` and `info_query` called directly; what `start_transaction` sets before it starts one.
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ import sys
 
 from brakit.context import covered
 from brakit.instrumentations._driver import Driver
+from brakit.instrumentations._mysql import system_of
+from brakit.instrumentations._pools import Refusals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from typing import Any
 
-    from brakit.guard import Call
     from brakit.instrumentations._dbapi import Query
     from brakit.patch import Patches
 
-SUPPORTS = ">=8.0"
+SUPPORTS = ">=8.0.23"
 DISTRIBUTION = "mysql-connector-python"
 """`mysql` itself is an empty package."""
 
@@ -35,6 +36,9 @@ def instrument(patch: Patches) -> None:
     for module in ("connection", "connection_cext", "abstracts", "aio.connection", "aio.abstracts"):
         name = f"mysql.connector.{module}"
         patch.when(name, name, connections, patch, driver, name)
+    for module in ("pooling", "aio.pooling"):
+        name = f"mysql.connector.{module}"
+        patch.when(name, name, pools, patch, name)
 
 
 def cursors(patch: Patches, driver: Connector, module: str) -> None:
@@ -58,9 +62,20 @@ def connections(patch: Patches, driver: Connector, module: str) -> None:
                 if name in vars(holder) and not getattr(vars(holder)[name], "__isabstractmethod__", False):
                     place = f"mysql.connector:{holder.__name__}.{name}"
                     if ".aio." in module:
-                        patch.wrap(holder, name, place, driver.ending)
+                        patch.wrap(holder, name, place, driver.probe(name))
                     else:
-                        patch.hook(holder, name, place, driver.ended)
+                        patch.hook(holder, name, place, *driver.marks.hooks()[name])
+
+
+def pools(patch: Patches, module: str) -> None:
+    pool = sys.modules[module].MySQLConnectionPool
+    waits = Refusals(patch.client, "mysql.connector", "mysql", sys.modules["mysql.connector.errors"].PoolError)
+    if ".aio." in module:
+        patch.wrap(pool, "get_connection", f"{module}:MySQLConnectionPool.get_connection", waits.probe)
+    else:
+        patch.hook(
+            pool, "get_connection", f"{module}:MySQLConnectionPool.get_connection", waits.before, waits.after, waits.failed
+        )
 
 
 class Connector(Driver):
@@ -82,6 +97,10 @@ class Connector(Driver):
         state = connection.in_transaction
         return type(state) in (bool, int) and state != 0
 
+    def system_of(self, connection: Any) -> str:
+        greeting = connection._handshake
+        return system_of(greeting.get("server_version_original") if type(greeting) is dict else None)
+
     def lazy(self, cursor: Any) -> bool:
         return cursor.description is not None and not any("Buffered" in line.__name__ for line in type(cursor).__mro__)
 
@@ -100,7 +119,3 @@ class Connector(Driver):
     def failed(self, query: Query, cursor: Any, error: BaseException) -> None:
         covered.set(query.outer)
         super().failed(query, cursor, error)
-
-    def ending(self, call: Call) -> Generator[None, Any, None]:
-        self.ended(call.args[0])
-        yield

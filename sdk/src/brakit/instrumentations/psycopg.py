@@ -3,10 +3,11 @@
 `Connection.execute`, `Cursor.execute`, client-side, raw and server-side cursors, `stream`, `executemany` and COPY are one record each;
 in a pipeline a statement's record ends when its result arrives, and carries the error that arrives instead. A server-side cursor and a
 stream count the rows that have come from the server so far. The duration of a COPY reaches to its end, the app's own work on the data
-included; its data is not looked at. The transaction is the one that the server's status tells of.
+included; its data is not looked at. The transaction is the one that the server's status tells of; `commit`, `rollback`, the end of
+`with connection:`, and BEGIN, COMMIT, ROLLBACK and savepoints of `transaction()` are records of their own.
 
-Not recorded: BEGIN, COMMIT, ROLLBACK and savepoints of `transaction()`, `commit()` and `rollback()`; the FETCHes of a cursor, which are
-part of its statement; notifications.
+Not recorded: the BEGIN that goes out with a first statement; the FETCHes of a cursor, which are part of its statement; notifications.
+In a pipeline, how long a COMMIT of `transaction()` took and whether it failed: its answer comes with the end of the pipeline.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import sys
 
 from brakit import guard
+from brakit.context import covered
 from brakit.instrumentations._dbapi import row_count
 from brakit.instrumentations._driver import Beside, Driver, size
 from brakit.record import clock
@@ -24,10 +26,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from brakit.instrumentations._dbapi import Query
+    from brakit.instrumentations._driver import Link
     from brakit.patch import Patches
 
 SUPPORTS = ">=3.1"
 
+COMMANDS = ("SAVEPOINT ", "RELEASE ", "ROLLBACK TO ", "PREPARE TRANSACTION ", "COMMIT PREPARED ", "ROLLBACK PREPARED ")
 ACTIVE, IN_TRANSACTION, IN_ERROR = 1, 2, 3
 """Of https://www.postgresql.org/docs/current/libpq-status.html#LIBPQ-PQTRANSACTIONSTATUS"""
 
@@ -43,7 +47,9 @@ def instrument(patch: Patches) -> None:
         (library.ServerCursor, "_declare_gen", driver.execute, driver.run_lazily),
         (library.ServerCursor, "_fetch_gen", driver.fetching, driver.read_fetched),
         (library.ServerCursor, "_close_gen", driver.closing, None),
-        (library.Connection, "_exec_command", driver.command, None),
+        (library.Connection, "_exec_command", driver.command, driver.commanded),
+        (library.Connection, "_commit_gen", driver.commits, driver.commanded),
+        (library.Connection, "_rollback_gen", driver.rolls_back, driver.commanded),
     ):
         # The base that the synchronous and the asynchronous class share, which has moved between modules.
         holder = next(line for line in kind.__mro__ if name in vars(line))
@@ -62,10 +68,18 @@ class Psycopg(Driver):
         super().__init__(*args)
         self.failures = self.client.failures
         self.piped = Beside(self.forsaken)
+        connection = sys.modules["psycopg"].Connection
+        self.starting = connection._start_query.__code__
 
     def inside(self, connection: Any) -> bool:
         status = connection.pgconn.transaction_status
-        return status in (IN_TRANSACTION, IN_ERROR) or (status == ACTIVE and connection._autocommit is False)
+        if status != ACTIVE:
+            return status in (IN_TRANSACTION, IN_ERROR)
+        if connection._autocommit is False:
+            return True
+        # In a pipeline the server has not yet said; what was open still is.
+        link: Link | None = self.links.get(connection)
+        return connection._pipeline is not None and link is not None and link.transaction is not None
 
     def rows(self, cursor: Any) -> int | None:
         # In a pipeline the results of a batch have not all arrived.
@@ -77,9 +91,47 @@ class Psycopg(Driver):
             text = cursor._query.query.decode("utf-8", "replace")
             query.sql = text.partition(" FOR ")[2] if text.startswith("DECLARE ") else text
 
-    def command(self, connection: Any, command: Any, *_: Any, **__: Any) -> None:
-        if type(command) is bytes and (command[:5] == b"BEGIN" or command[:6] == b"COMMIT" or command == b"ROLLBACK"):
+    # What the library sends for itself, and for the app's transactions.
+
+    def command(self, connection: Any, command: Any, *_: Any, **__: Any) -> tuple[Query, Any, Any] | None:
+        if type(command) is bytes and command[:5] == b"BEGIN" and sys._getframe(2).f_code is self.starting:
             self.ended(connection)
+            return None
+        text, marks = self.text(command), self.marks
+        if text in ("COMMIT", "ROLLBACK"):
+            query = marks.close(connection, text)
+            return None if query is None else (query, marks.ended, marks.failed)
+        if text.startswith("BEGIN"):
+            query = marks.open(connection, text)
+            return None if query is None else (query, self.began, marks.began_not)
+        if covered.get() == "db.query" or not text.startswith(COMMANDS):
+            return None
+        return marks.cover(self.start(connection, text, None)), marks.began, marks.began_not
+
+    def commits(self, connection: Any) -> tuple[Query, Any, Any] | None:
+        return self.command(connection, "COMMIT")
+
+    def rolls_back(self, connection: Any) -> tuple[Query, Any, Any] | None:
+        return self.command(connection, "ROLLBACK")
+
+    def commanded(self, state: tuple[Query, Any, Any], connection: Any, steps: Any) -> Generator[Any, Any, Any]:
+        query, after, failed = state
+        try:
+            result = yield from steps
+        except BaseException as error:
+            guard.run(self.failures, "psycopg:transaction", failed, query, connection, error)
+            raise
+        guard.run(self.failures, "psycopg:transaction", after, query, connection, result)
+        return result
+
+    def began(self, query: Query, connection: Any, result: Any) -> None:
+        if connection._pipeline is not None:
+            # The server's status comes later, but before the next statement's.
+            link: Link = self.links.get(connection)
+            link.transaction = query.transaction_id = f"{self.source}-{next(self.transactions)}"
+            self.marks.ended(query, connection, result)
+        else:
+            self.marks.began(query, connection, result)
 
     # A statement, whose generator is run by whoever waits for the server.
 

@@ -4,10 +4,12 @@ The types of psycopg2 are C types, which cannot be changed and which its functio
 connection class, and that makes a subclass of the cursor class: of psycopg2's own or of the app's `connection_factory` and
 `cursor_factory` (`RealDictCursor` and its like). `isinstance` holds; `quote_ident` and `register_default_jsonb` take them. Named
 cursors count the rows as the app reads them; the others have all of them after `execute`. COPY through `copy_from`, `copy_to` and
-`copy_expert` is one record; its data is not looked at. The transaction is the one that the server's status tells of.
+`copy_expert` is one record; its data is not looked at. The transaction is the one that the server's status tells of; `commit`,
+`rollback` and the end of `with connection:` are records of their own. A pool does not wait: that it has no connection left is a span
+with that error.
 
-Not recorded: what factories make that are no classes or have a metaclass; connections made by calling a connection class; commits,
-rollbacks and asynchronous connections (`async_=True`).
+Not recorded: what factories make that are no classes or have a metaclass; connections made by calling a connection class; two-phase
+commits; what a pool resets; asynchronous connections (`async_=True`).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import sys
 from brakit import guard
 from brakit.context import covered
 from brakit.instrumentations._driver import Driver
+from brakit.instrumentations._pools import Refusals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
     from brakit.guard import Call
     from brakit.instrumentations._dbapi import Query
+    from brakit.instrumentations._driver import Link
     from brakit.patch import Patches
 
 SUPPORTS = ">=2.8"
@@ -33,6 +37,27 @@ SUPPORTS = ">=2.8"
 def instrument(patch: Patches) -> None:
     classes = Classes(Psycopg2(patch.client, "psycopg2", "postgresql"))
     patch.probe("psycopg2:connect", classes.connect)
+    patch.when("psycopg2.pool", "psycopg2.pool:AbstractConnectionPool", pools, patch)
+
+
+def pools(patch: Patches) -> None:
+    library = sys.modules["psycopg2.pool"]
+    waits = Refusals(patch.client, "psycopg2", "postgresql", library.PoolError)
+    place = "psycopg2.pool:AbstractConnectionPool."
+    for pool in (library.SimpleConnectionPool, library.ThreadedConnectionPool):
+        patch.hook(pool, "getconn", place + "getconn", waits.before, waits.after, waits.failed)
+        patch.hook(pool, "putconn", place + "putconn", resetting, reset, reset)
+
+
+def resetting(*_: Any, **__: Any) -> tuple[str | None]:
+    """What a pool rolls back is not the app's."""
+    before = covered.get()
+    covered.set("db.query")
+    return (before,)
+
+
+def reset(state: tuple[str | None], *_: Any) -> None:
+    covered.set(state[0])
 
 
 class Psycopg2(Driver):
@@ -41,6 +66,10 @@ class Psycopg2(Driver):
     def inside(self, connection: Any) -> bool:
         # 1 active, 2 in a transaction, 3 in a failed one (`psycopg2.extensions`).
         return connection.closed == 0 and connection.get_transaction_status() in (1, 2, 3)
+
+    def pending(self, link: Link, connection: Any) -> bool:
+        # With autocommit the methods do nothing, not even where the app has sent BEGIN.
+        return super().pending(link, connection) and connection.autocommit is False
 
     def lazy(self, cursor: Any) -> bool:
         return cursor.name is not None
@@ -83,7 +112,7 @@ class Classes:
         extensions = sys.modules["psycopg2.extensions"]
         self.plain_connection: type[Any] = extensions.connection
         self.plain_cursor: type[Any] = extensions.cursor
-        self.connection = subclass((self.plain_connection,), {"cursor": self.cursor_method()})
+        self.connection = subclass((self.plain_connection,), self.connection_methods())
         self.connections = {self.plain_connection: self.connection}
         self.cursors: dict[type[Any], type[Any]] = {}
 
@@ -95,6 +124,17 @@ class Classes:
                 self.connections[factory] = subclass((factory, self.connection), {})
             call.replace("connection_factory", self.connections[factory])
         yield
+
+    def connection_methods(self) -> dict[str, Any]:
+        """`with connection:` calls the other two by name."""
+        plain, hooks = self.plain_connection, self.driver.marks.hooks()
+        return {
+            "cursor": self.cursor_method(),
+            **{
+                name: guard.around(self.client, f"psycopg2:connection.{name}", getattr(plain, name), *hooks[name])
+                for name in ("commit", "rollback")
+            },
+        }
 
     def cursor_method(self) -> Any:
         client, plain = self.client, self.plain_connection.cursor

@@ -1,9 +1,10 @@
 """PyMySQL: statements of every cursor, through `Cursor.execute`, `executemany` and `callproc`.
 
 What `executemany` makes of its sets of parameters is one record. The rows of `SSCursor` are counted as the app reads them; other
-cursors have all of them after `execute`. The transaction is the one that the server's status tells of.
+cursors have all of them after `execute`. The transaction is the one that the server's status tells of; `begin`, `commit` and `rollback`
+are records of their own.
 
-Not recorded: `begin`, `commit`, `rollback`, `ping`, and statements that go to `Connection.query` directly.
+Not recorded: `ping`, and statements that go to `Connection.query` directly.
 """
 
 from __future__ import annotations

@@ -2,11 +2,12 @@
 
 The classes of sqlite3 are immutable, so `connect` (in `sqlite3` and `sqlite3.dbapi2`) gets our `factory` where the app passes none:
 `isinstance`, `row_factory`, `backup`, `iterdump` and the context manager are those of the library. Rows are counted as the app reads
-them; the transaction is the one that `in_transaction` tells of.
+them; the transaction is the one that `in_transaction` tells of. `commit`, `rollback` and the end of `with connection:` are records of
+their own.
 
 Not recorded: statements on a connection or cursor of the app's own `factory`, on `sqlite3.Connection(...)` called directly, of a
-`connect` that was imported by name before us; commits and rollbacks; and what aiosqlite, SQLAlchemy and Django do with connections of
-their own making, which have records of their own.
+`connect` that was imported by name before us; the commit of what an `executescript` finds open; and what aiosqlite, SQLAlchemy and
+Django do with connections of their own making, which have records of their own.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from brakit.client import Client
     from brakit.guard import Call
     from brakit.instrumentations._dbapi import Query
+    from brakit.instrumentations._driver import Link
     from brakit.patch import Patches
 
 SUPPORTS = ""
@@ -44,6 +46,10 @@ class SQLite(Driver):
         except sys.modules["sqlite3"].ProgrammingError:
             # It is closed, or another thread's; the statement will fail for the same reason.
             return False
+
+    def pending(self, link: Link, connection: Any) -> bool:
+        # From 3.12 on: with `autocommit=True` the methods do nothing, not even where the app has sent BEGIN.
+        return super().pending(link, connection) and getattr(connection, "autocommit", None) is not True
 
     def lazy(self, cursor: Any) -> bool:
         return cursor.description is not None
@@ -97,6 +103,8 @@ def connection_class(client: Client, library: Any) -> type[Any]:
     methods = {"__module__": "sqlite3", "__doc__": original.__doc__, "cursor": dress(cursor, make)}
     for name in ("execute", "executemany", "executescript"):
         methods[name] = dress(shortcut(client, name, getattr(original, name)), getattr(original, name))
+    for name in ("commit", "rollback", "__exit__"):
+        methods[name] = guard.around(client, f"sqlite3:Connection.{name}", getattr(original, name), *driver.marks.hooks()[name])
     return type("Connection", (original,), methods)
 
 
