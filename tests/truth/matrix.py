@@ -1,0 +1,159 @@
+"""The frameworks, their styles, and one run of an app of each."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from tests.line.processes import ROOT, Process, free_port, listens, wait_for
+from tests.truth.databases import MariaDB, Postgres
+from tests.truth.ledger import Captured, Row, Truth, compare
+from tests.truth.witness import Ingest, Witness
+
+AT_ONCE = 20
+ROUNDS = 5 if os.environ.get("BRAKIT_LONG") else 2
+"""A cell gets this many times as many requests as are under way at once."""
+QUIET_S = 0.6
+SETTLE_S = 60
+
+THREADED = ("sync", "pool", "thread", "stream", "error")
+LOOPED = ("async", "pool", "gather", "thread", "after", "stream", "error", "socket")
+
+FRAMEWORKS: dict[str, tuple[str, ...]] = {
+    "starlette": ("sync", *LOOPED, "stream_sync"),
+    "fastapi": ("sync", *LOOPED, "after_async", "error_async"),
+    "litestar": ("sync", *LOOPED),
+    "quart": ("sync", *LOOPED),
+    "aiohttp_web": LOOPED,
+    "sanic": ("sync", *LOOPED),
+    "tornado": ("sync", *LOOPED),
+    "falcon_asgi": LOOPED,
+    "bare_asgi": LOOPED,
+    "django_asgi": (
+        *THREADED, "after", "async", "gather", "pool_async", "thread_async", "stream_async", "after_async", "error_async",
+    ),
+    "django_wsgi": (*THREADED, "after", "once", "once_gather"),
+    "drf": tuple(f"rest/{style}" for style in THREADED),
+    "flask": (*THREADED, "after", "async", "gather"),
+    "falcon_wsgi": THREADED,
+    "bottle": THREADED,
+    "pyramid": (*THREADED, "after"),
+    "bare_wsgi": (*THREADED, "after"),
+}  # fmt: skip
+
+
+@dataclass
+class Witnesses:
+    """Who knows the truth."""
+
+    postgres: Postgres
+    mariadb: MariaDB
+    stub: Witness
+
+
+class Asked(Exception):
+    """An answer is not what it should be."""
+
+
+async def ask(session: aiohttp.ClientSession, url: str, row: Row) -> None:
+    """One request of the crowd's, to the end of its answer."""
+    if row.style == "socket":
+        async with session.ws_connect(url) as connection:
+            for text in "ab":
+                await connection.send_str(text)
+                answer = await connection.receive(timeout=60)
+                if answer.data != text:
+                    raise Asked(f"{url}: {answer}")
+        return
+    async with session.get(url) as response:
+        text = await response.text()
+        if (response.status == 500) != ("error" in row.style) or response.status not in (200, 500):
+            raise Asked(f"{url}: {response.status} {text[:500]}")
+
+
+async def drive(base: str, cells: dict[str, Row], seed: int) -> None:
+    """All requests of all styles, mixed, `AT_ONCE` at a time."""
+    waiting = list(cells.items())
+    random.Random(seed).shuffle(waiting)
+    limit = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=limit, timeout=aiohttp.ClientTimeout(total=60)) as session:
+
+        async def one() -> None:
+            while waiting:
+                marker, row = waiting.pop()
+                await ask(session, f"{base}/{row.style}/{marker}", row)
+
+        await asyncio.gather(*[one() for _ in range(AT_ONCE)])
+
+
+def run(framework: str, witnesses: Witnesses, folder: Path, styles: tuple[str, ...] = (), **variables: str) -> list[Row]:
+    """The rows of a framework: start its app, ask, wait until all is done and sent, stop it, compare."""
+    rows = [Row(framework, style, requests=AT_ONCE * ROUNDS) for style in styles or FRAMEWORKS[framework]]
+    cells = {f"m{number}": rows[number // (AT_ONCE * ROUNDS)] for number in range(len(rows) * AT_ONCE * ROUNDS)}
+    ingest = Ingest()
+    port = free_port()
+    book = folder / "book"
+    book.touch()
+    process = Process(
+        [sys.executable, "-m", "tests.truth.apps", framework, str(port)],
+        folder,
+        {
+            "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "sdk/src"))),
+            "BRAKIT_ENABLE": "1",
+            "BRAKIT_PORT": str(ingest.port),
+            "BRAKIT_SERVICE": framework,
+            "TRUTH_BOOK": str(book),
+            "TRUTH_STUB": witnesses.stub.url,
+            "TRUTH_POSTGRES": witnesses.postgres.address,
+            "TRUTH_MARIADB_PORT": str(witnesses.mariadb.port),
+            **variables,
+        },
+        framework,
+    )
+    calls = len(witnesses.stub.log)
+    before = len(witnesses.postgres.statements()), len(witnesses.mariadb.statements())
+    try:
+        wait_for(lambda: listens(port), 40, process)
+        asyncio.run(drive(f"http://127.0.0.1:{port}", cells, seed=len(rows)))
+        settle(book, ingest, len(cells), process)
+    except Asked as error:
+        raise AssertionError(f"{error}\n{process.text()[-4000:]}") from None
+    finally:
+        process.stop()
+        ingest.close()
+    assert not ingest.dropped(), f"{framework} has dropped {ingest.dropped()}"
+    truth = Truth()
+    for marker in cells:
+        truth.ask(marker)
+    truth.read_book(book)
+    truth.read_calls(witnesses.stub.log[calls:])
+    truth.read_statements(witnesses.postgres.statements()[before[0] :])
+    truth.read_statements(witnesses.mariadb.statements()[before[1] :])
+    captured = Captured.of(ingest.events())
+    assert not captured.strays, f"nobody did this: {captured.strays[:3]}"
+    assert captured.others <= truth.others, f"more often than it happened: {captured.others - truth.others}"
+    compare(cells, truth, captured)
+    return rows
+
+
+def settle(book: Path, ingest: Ingest, requests: int, process: Process) -> None:
+    """Wait until every part is done, also those that come after the answer, and the sender has nothing more to say."""
+
+    def done() -> bool:
+        words = [line.partition(" ")[0] for line in book.read_text().splitlines()]
+        return words.count("expected") == words.count("done")
+
+    def quiet() -> bool:
+        return time.monotonic() - ingest.last > QUIET_S
+
+    wait_for(done, SETTLE_S, process)
+    problems = [line for line in book.read_text().splitlines() if line.startswith("problem")]
+    assert not problems, "\n".join(problems[:10]) + process.text()[-4000:]
+    wait_for(quiet, SETTLE_S, process)
