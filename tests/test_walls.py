@@ -23,8 +23,8 @@ SERVER = ROOT / "server/src/brakit_server"
 # what it is made of (clocks, context, record), capture, buffer, transport; last the places that join.
 SDK_ROOMS = (
     "events", "clocks", "sampling", "scrub", "entry_points", "config", "activation", "guard", "context", "record", "callsite",
-    "errors", "patch", "buffer", "sensitive", "redact", "sqltext", "sql", "conform", "wire", "connection", "discovery", "transport",
-    "client", "api", "instrumentations", "__init__", "doctor", "__main__",
+    "errors", "patch", "buffer", "sensitive", "redact", "sqltext", "sql", "conform", "parts", "fragments", "wire", "connection",
+    "discovery", "transport", "client", "api", "instrumentations", "__init__", "doctor", "__main__",
 )  # fmt: skip
 SERVER_ROOMS = (
     "__init__", "records", "answers", "config", "running", "connections", "security", "ingest", "stores", "analysis", "stream",

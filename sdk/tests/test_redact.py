@@ -472,3 +472,16 @@ def test_the_page_lists_every_row() -> None:
     page = (Path(__file__).parents[2] / "docs/privacy.md").read_text()
     for row in (*NAMES, *PATTERNS):
         assert f"| {row.name} | {row.what} | `{row.example}` |" in page, "run `make generate`"
+
+
+NAMES_OF_PARAMETERS = st.sampled_from([row.example.partition("=")[0] for row in NAMES]) | st.from_regex(
+    r"[A-Za-z0-9_.-]{1,20}", fullmatch=True
+)
+PARAMETERS = st.lists(st.tuples(NAMES_OF_PARAMETERS, st.from_regex(r"[A-Za-z0-9.-]{0,12}", fullmatch=True)), max_size=3)
+
+
+@settings(max_examples=400)
+@given(st.from_regex(redact._PLAIN_URL, fullmatch=True), PARAMETERS)
+def test_a_url_that_looks_plain_is_masked_as_the_long_look_would(base: str, parameters: list[tuple[str, str]]) -> None:
+    value = base + ("?" + "&".join(f"{name}={text}" for name, text in parameters) if parameters else "")
+    assert redact.url(value) == redact._settled(value, redact._url)

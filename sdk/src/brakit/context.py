@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from contextvars import Context
     from typing import Any
 
+    from brakit.errors import Report
     from brakit.record import Record
 
 REQUEST_ID_HEADER = "x-brakit-request-id"
@@ -39,7 +40,7 @@ class Owner:
     calls requestId: the inbound id where there was one.
     """
 
-    __slots__ = ("exchange", "finished", "held", "id", "muted", "request_id", "root", "seen", "trace_id")
+    __slots__ = ("envelope", "exchange", "finished", "held", "id", "muted", "request_id", "root", "seen", "trace_id")
 
     def __init__(self, id: str, request_id: str | None, trace_id: str, root: Owner | None) -> None:
         self.id = id
@@ -51,9 +52,12 @@ class Owner:
         self.muted = 0
         # Queries whose rows are still being read; they go out with the request at the latest.
         self.held: dict[int, Record] = {}
-        self.seen: set[object] = set()
+        # Exceptions that have been reported.
+        self.seen: dict[object, Report] = {}
         # What is being answered, until the app's call is over: a framework inside another finds it here.
         self.exchange: Any = None
+        # What stands around the events that it owns, as JSON; made on the sender's thread.
+        self.envelope: str | None = None
 
 
 _current: ContextVar[Owner | None] = ContextVar("brakit_owner", default=None)

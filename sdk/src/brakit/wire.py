@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import linecache
 import os
-import zlib
 from hashlib import blake2b
 
-from brakit import context, guard, redact, sampling, sql
+from brakit import context, fragments, guard, parts, redact, sampling, sql
 from brakit.callsite import is_own
 from brakit.clocks import clock, wall
 from brakit.conform import MAX_NAME, MAX_TEXT, MAX_URL, clean, conform, integer, plain_text, slim
 from brakit.events import KINDS
-from brakit.record import MAX_BODY, TEXT_TYPES
 from brakit.scrub import scrubbers
 
 TYPE_CHECKING = False
@@ -25,10 +23,8 @@ if TYPE_CHECKING:
     from brakit.client import Client
     from brakit.record import Record
 
-MAX_HEADERS = 200
 MAX_STATEMENTS = 500
 MAX_KNOWN_HEADERS = 1000
-MAX_HEADERS_TEXT = 64 * 1024
 MAX_EVENT = 256 * 1024
 """Bytes of one event; a larger one is cut to what a person would read of it."""
 RESYNC_NS = 50_000_000
@@ -39,16 +35,6 @@ MAX_CODE_FRAMES = 20
 
 TOOK = {"db.query": "duration", "fetch": "duration", "span": "duration", "request": "duration_ms", "job": "duration"}
 """The field that says how long it took, in milliseconds."""
-STATIC_SUFFIXES = ("js", "css", "map", "ico", "png", "jpg", "jpeg", "gif", "svg", "webp", "woff", "woff2", "ttf", "eot")
-STATIC_PREFIXES = (
-    "/favicon", "/static/", "/media/", "/assets/", "/__debug__/", "/_debugtoolbar/", "/openapi.json", "/docs", "/redoc",
-    "/.well-known/", "/node_modules/", "/@vite/", "/packs/",
-)  # fmt: skip
-HEALTH_PATHS = frozenset(
-    ("/health", "/healthz", "/healthcheck", "/ping", "/ready", "/readyz", "/readiness", "/livez", "/liveness", "/status",
-     "/__health", "/api/health", "/api/healthz", "/api/healthcheck")
-)  # fmt: skip
-
 NOBODY = context.Owner("", None, "", None)
 """Owns what the app's own scrubbing does."""
 NOBODY.muted = sampling.IGNORED
@@ -71,6 +57,7 @@ class Wire:
         self.methods: dict[str, Callable[[dict[str, Any]], dict[str, object] | None]] = {
             kind.name: getattr(self, "_" + kind.name.replace(".", "_")) for kind in KINDS
         }
+        self.fragments = fragments.Fragments(self)
         self.offset = wall() - clock()
 
     def encode(self, records: Iterable[Record]) -> tuple[list[bytes], int]:
@@ -90,6 +77,12 @@ class Wire:
 
     def _bytes(self, record: Record) -> bytes:
         """Empty for one that is left out."""
+        if not scrubbers:
+            piece = self.fragments.make(record, self.offset)
+            if piece is not None:
+                encoded = fragments.text(piece).encode("utf-8", "replace")
+                if len(encoded) <= MAX_EVENT:
+                    return encoded
         event: dict[str, Any] | None = self.event(record, self.offset)
         sampler = self.client.sampler
         if sampler is not None and record.kind == "fetch" and sampler.decide("://", event["data"]["url"]):  # type: ignore[index]
@@ -130,11 +123,10 @@ class Wire:
         took = TOOK.get(record.kind)
         if took is not None:
             data.setdefault(took, round(max(record.ended - record.started, 0) / 1e6, 3))
-        self.number += 1
         event: dict[str, object] = {
             "type": record.kind,
             "timestamp": round((record.started + offset) / 1e6, 3),
-            "id": data["id"] if type(data.get("id")) is str else f"{self.prefix}{self.number:08x}",
+            "id": self.id_of(record),
         }
         owner = record.owner
         if owner is not None:
@@ -150,6 +142,14 @@ class Wire:
                     event["ownerId"] = owner.root.id
         event["data"] = conform(record.kind, data, known)
         return event
+
+    def id_of(self, record: Record) -> str:
+        """A request and a job have theirs from the start; that of an error may have gone out already, with the log that carries it."""
+        id = record.data.get("id")
+        if type(id) is str:
+            return id
+        self.number += 1
+        return f"{self.prefix}{self.number:08x}"
 
     # One method a kind: from what the instrumentation wrote down to the fields of the shape. What is the same for many records of a
     # kind is returned, under the names of the wire.
@@ -199,8 +199,11 @@ class Wire:
         self._error_text(data)
 
     def _log(self, data: dict[str, Any]) -> None:
-        data["message"] = redact.text(_message(data.pop("message"), data.pop("args", None)))
-        data["fields"] = _fields(data.get("fields"))
+        data["message"] = redact.text(parts.message(data.pop("message"), data.pop("args", None)))
+        data["fields"] = parts.fields(data.get("fields"))
+        error = data.pop("error", None)
+        if error is not None:
+            data["error_id"] = error.data["id"] = self.id_of(error)
         exception = data.get("exception")
         if exception is not None:
             data["exception"] = {
@@ -210,6 +213,7 @@ class Wire:
             }
 
     def _error(self, data: dict[str, Any]) -> None:
+        data.pop("id", None)
         data["stack"] = self.stack(data)
         frames = data.pop("frames")
         data["message"] = redact.text(plain_text(data["message"], MAX_TEXT))
@@ -228,7 +232,7 @@ class Wire:
 
     def _span(self, data: dict[str, Any]) -> None:
         data["name"] = redact.text(plain_text(data["name"], MAX_NAME))
-        data["attributes"] = _fields(data.get("attributes"))
+        data["attributes"] = parts.fields(data.get("attributes"))
         self._error_text(data)
 
     def _job(self, data: dict[str, Any]) -> None:
@@ -243,26 +247,30 @@ class Wire:
                 data[name] = redact.text(plain_text(data[name], MAX_NAME))
 
     def _request(self, data: dict[str, Any]) -> None:
-        request, response = _headers(data.pop("headers", ())), _headers(data.pop("response_headers", ()))
+        request, response = parts.headers(data.pop("headers", ())), parts.headers(data.pop("response_headers", ()))
         data["cookies"] = redact.cookies(response.get("set-cookie", [])) or None
         for field, headers, body in (
             ("request_body", request, data.get("request_body")),
             ("response_body", response, data.get("response_body")),
         ):
             if body is not None:
-                data[field] = _body(body, _first(headers, "content-type"), _first(headers, "content-encoding"))
-        data["headers"] = {name: self.header(name, ", ".join(values)) for name, values in request.items()}
-        data["response_headers"] = {
-            name: ", ".join(self.header(name, value) for value in values) for name, values in response.items()
-        }
+                data[field] = parts.body(body, parts.first(headers, "content-type"), parts.first(headers, "content-encoding"))
+        data["headers"] = self.request_headers(request)
+        data["response_headers"] = self.response_headers(response)
         data["path"] = redact.url(plain_text(data["path"], MAX_URL))
         data["url"] = redact.url(plain_text(data["url"], MAX_URL))
         data["method"] = plain_text(data["method"], 32)
         if data.get("route") is not None:
             data["route"] = plain_text(data["route"], MAX_URL)
         path = data["path"]
-        data["is_static"] = path.rpartition(".")[2].lower() in STATIC_SUFFIXES or path.startswith(STATIC_PREFIXES)
-        data["is_health_check"] = path.lower() in HEALTH_PATHS
+        data["is_static"] = parts.is_static(path)
+        data["is_health_check"] = parts.is_health_check(path)
+
+    def request_headers(self, named: dict[str, list[str]]) -> dict[str, str]:
+        return {name: self.header(name, ", ".join(values)) for name, values in named.items()}
+
+    def response_headers(self, named: dict[str, list[str]]) -> dict[str, str]:
+        return {name: ", ".join(self.header(name, value) for value in values) for name, values in named.items()}
 
     def header(self, name: str, value: str) -> str:
         """A header's value, masked. Most are the same in request after request."""
@@ -360,63 +368,3 @@ def _hashable(value: object) -> str | None:
 def _function(code: CodeType) -> str:
     # co_qualname is there from 3.11 on.
     return clean(getattr(code, "co_qualname", code.co_name), MAX_NAME)
-
-
-def _fields(fields: dict[str, object] | None) -> dict[str, str] | None:
-    if not fields:
-        return None
-    return redact.object({plain_text(name, MAX_NAME): plain_text(value, 2048) for name, value in fields.items()})
-
-
-def _message(message: object, args: object) -> str:
-    """A log message with its arguments, which are known to be plain values."""
-    text = plain_text(message, MAX_TEXT)
-    if not args or type(message) is not str:
-        return text
-    try:
-        return clean(message % args, MAX_TEXT)
-    except (TypeError, ValueError, KeyError, IndexError, OverflowError, MemoryError):
-        values = args.items() if type(args) is dict else args if type(args) is tuple else (args,)
-        return clean(f"{text} ({', '.join(plain_text(value, 1024) for value in values)})", MAX_TEXT)
-
-
-def _headers(pairs: Iterable[tuple[object, object]]) -> dict[str, list[str]]:
-    """Header pairs by lower-case name."""
-    headers: dict[str, list[str]] = {}
-    size = 0
-    for name, value in list(pairs)[:MAX_HEADERS]:
-        key, text = plain_text(name, MAX_NAME).lower(), plain_text(value, MAX_URL)
-        size += len(key) + len(text)
-        if size > MAX_HEADERS_TEXT:
-            break
-        headers.setdefault(key, []).append(text)
-    return headers
-
-
-def _first(headers: dict[str, list[str]], name: str) -> str:
-    return headers.get(name, [""])[0]
-
-
-def _body(body: object, content_type: str, encoding: str) -> str | None:
-    """The text of a body, scrubbed; None for one that is no text."""
-    if type(body) is not bytes or not body or (content_type and not any(word in content_type.lower() for word in TEXT_TYPES)):
-        return None
-    encoding = encoding.strip().lower()
-    if encoding in ("gzip", "deflate"):
-        try:
-            # 32 lets zlib tell gzip from zlib headers; the limit makes a bomb harmless.
-            body = zlib.decompressobj(32 + zlib.MAX_WBITS).decompress(body, MAX_BODY)
-        except zlib.error:
-            return None
-    elif encoding and encoding != "identity":
-        return None
-    if not content_type and b"\0" in body:
-        return None
-    charset = "utf-8"
-    if "charset=" in content_type.lower():
-        charset = content_type.lower().split("charset=", 1)[1].split(";")[0].strip("\"' ")
-    try:
-        text = body[:MAX_BODY].decode(charset, "replace")
-    except (LookupError, UnicodeError):
-        text = body[:MAX_BODY].decode("utf-8", "replace")
-    return redact.body(clean(text, MAX_BODY), content_type)
