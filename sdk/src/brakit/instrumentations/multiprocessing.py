@@ -1,4 +1,7 @@
-"""multiprocessing: last words of a child process, which leaves through os._exit and so past every exit handler."""
+"""multiprocessing: last words of a child process, which leaves through os._exit and so past every exit handler.
+
+Not recorded: from Python 3.13 on, what the finalizers of a spawned child do. It leaves like any program there, and they come after us.
+"""
 
 from __future__ import annotations
 
