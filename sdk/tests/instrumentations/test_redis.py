@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -319,3 +320,50 @@ def test_import_before_and_after(py: Any, sink: Any) -> None:
         assert (*process.communicate(timeout=60), process.returncode) == ("refused\n", "", 0)
     assert sink.wait(lambda: len(sink.of("db.query")) == 2)
     assert {event["data"]["sql"] for event in sink.events} == {"GET order"}
+
+
+def test_the_wait_for_a_blocking_pool(r: Any, name: str, events: Events) -> None:
+    pool_class: Any = redis.BlockingConnectionPool
+    pool = pool_class(max_connections=1, timeout=0.05)
+    waiting = redis.Redis(connection_pool=pool)
+    # The first command makes the connection: that is no wait.
+    waiting.set(name, 1)
+    held = pool.get_connection()
+    assert events("span") == []
+    timer = threading.Timer(0.02, pool.release, (held,))
+    timer.start()
+    assert waiting.get(name) == b"1"
+    timer.join()
+    (span,) = events("span")
+    assert span["data"]["name"] == "wait for a connection"
+    assert span["data"]["attributes"] == {"system": "redis", "source": "redis"}
+    assert span["data"]["duration"] >= 10
+    held = pool.get_connection()
+    with pytest.raises(redis.exceptions.ConnectionError, match="No connection available"):
+        waiting.get(name)
+    pool.release(held)
+    failed, span = sorted(events(), key=lambda event: event["type"])
+    assert "No connection available" in failed["data"]["error"]
+    assert span["data"]["error"].startswith("ConnectionError: No connection available")
+    pool.disconnect()
+
+
+async def test_the_wait_for_an_asynchronous_blocking_pool(ar: redis.asyncio.Redis, name: str, events: Events) -> None:
+    pool: Any = redis.asyncio.BlockingConnectionPool(max_connections=1, timeout=0.05)
+    waiting = redis.asyncio.Redis(connection_pool=pool)
+    await waiting.set(name, 1)
+    held = await pool.get_connection()
+    assert events("span") == []
+    asyncio.get_running_loop().call_later(0.02, lambda: asyncio.ensure_future(pool.release(held)))
+    assert await waiting.get(name) == b"1"
+    (span,) = events("span")
+    assert span["data"]["duration"] >= 10
+    held = await pool.get_connection()
+    with pytest.raises(redis.exceptions.ConnectionError, match="No connection available"):
+        await waiting.get(name)
+    await pool.release(held)
+    (span,) = events("span")
+    assert span["data"]["error"].startswith("ConnectionError: No connection available")
+    await waiting.set(name, 2)
+    await pool.disconnect()
+    assert events("span") == []

@@ -25,6 +25,7 @@ class Waits:
 
     def __init__(self, client: Client, source: str, system: str) -> None:
         self.buffer = client.buffer
+        self.failures = client.failures
         self.attributes = {"system": system, "source": source}
 
     def before(self, *_: Any, **__: Any) -> int | None:

@@ -2,7 +2,8 @@
 
 Shown are the command and its key, never a value: `GET user:42`. Commands whose first argument is no key are shown by their name. A
 command that waits for somebody else (`BLPOP`, `XREAD … BLOCK`) is a span, because waiting is not a slow query, and nothing at all
-outside of any request, job or span, where it is a loop's way to sleep.
+outside of any request, job or span, where it is a loop's way to sleep. The wait for a connection of a `BlockingConnectionPool` is a
+span when it takes longer than a millisecond.
 
 Not recorded: subscriptions and the messages that come in by them, `MONITOR`; what a job queue does for itself; commands outside of any
 owner that no line of the app has led to.
@@ -12,10 +13,11 @@ from __future__ import annotations
 
 import sys
 
-from brakit import callsite, context, errors
+from brakit import callsite, context, errors, guard
 from brakit.clocks import clock
 from brakit.guard import Raised
 from brakit.instrumentations._jobs import is_quiet
+from brakit.instrumentations._pools import Waits
 from brakit.record import Record, plain_params, plain_value
 
 TYPE_CHECKING = False
@@ -136,6 +138,56 @@ def instrument(patch: Patches) -> None:
         "redis.asyncio.cluster:ClusterPipeline.execute",
     ):
         patch.probe(target, probes.pipeline)
+    waits = PoolWaits(patch.client, "redis", "redis")
+    for module in ("redis.connection", "redis.asyncio.connection"):
+        patch.probe(f"{module}:BlockingConnectionPool.get_connection", waits.probe)
+
+
+class PoolWaits(Waits):
+    def before(self, pool: Any, *_: Any, **__: Any) -> int | None:
+        """A pool that has a connection to give, or to make, does not let wait."""
+        if is_quiet() or has_free(pool) or (context.current() is None and callsite.find(sys._getframe(2)) is None):
+            return None
+        return clock()
+
+    def probe(self, call: Call) -> Generator[None, Any, Any]:
+        """Some versions have a plain function that returns the coroutine."""
+        pool = call.args[0]
+        started = self.before(pool)
+        if started is None:
+            return None
+        try:
+            result = yield
+        except Raised as raised:
+            self.failed(started, pool, raised.error)
+            return None
+        if type(result).__name__ == "coroutine":
+            return self.awaited(started, pool, result)
+        self.after(started, pool, result)
+        return None
+
+    async def awaited(self, started: int, pool: Any, coroutine: Any) -> Any:
+        try:
+            connection = await coroutine
+        except BaseException as error:
+            guard.run(self.failures, "redis:BlockingConnectionPool", self.failed, started, pool, error)
+            raise
+        guard.run(self.failures, "redis:BlockingConnectionPool", self.after, started, pool, connection)
+        return connection
+
+
+def has_free(pool: Any) -> bool:
+    """Whether there is a place in its queue; asynchronous pools have a list and a limit from redis 5 on. True where neither tells."""
+    queue = getattr(pool, "pool", None)
+    places = getattr(queue, "queue", None)
+    if places is None:
+        places = getattr(queue, "_queue", None)
+    if places is not None:
+        return len(places) > 0
+    used = getattr(pool, "_in_use_connections", None)
+    if type(used) is not set or type(pool.max_connections) is not int:
+        return True
+    return len(pool._available_connections) > 0 or len(used) < pool.max_connections
 
 
 class Probes:
