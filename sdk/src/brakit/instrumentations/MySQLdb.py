@@ -2,7 +2,8 @@
 
 What `executemany` makes of its sets of parameters is one record. The rows of `SSCursor` are counted as the app reads them; other
 cursors have all of them after `execute`. Its connection is a C type that does not show what the server says of the transaction: without
-autocommit there is always one, with autocommit there is one from the BEGIN that the app sends to its COMMIT or ROLLBACK.
+autocommit there is always one, with autocommit there is one from the BEGIN that the app sends to its COMMIT or ROLLBACK. `begin`,
+`commit` and `rollback` are records of their own.
 
 Not recorded: `ping`, statements that go to `Connection.query` directly, and the end of a transaction under autocommit that a CREATE or
 the like brings about.
@@ -13,13 +14,14 @@ from __future__ import annotations
 import sys
 
 from brakit.instrumentations._driver import Beside
-from brakit.instrumentations._mysql import READS, MySQL
+from brakit.instrumentations._mysql import READS, MySQL, system_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from brakit.client import Client
+    from brakit.instrumentations._driver import Link
     from brakit.patch import Patches
 
 SUPPORTS = ">=1.4"
@@ -73,6 +75,15 @@ class MySQLClient(MySQL):
             self.begun.set(connection, True)
         else:
             self.begun.pop(connection)
+
+    def pending(self, link: Link, connection: Any) -> bool:
+        if super().pending(link, connection):
+            return True
+        self.begun.pop(connection)
+        return False
+
+    def system_of(self, connection: Any) -> str:
+        return system_of(connection.get_server_info())
 
     def ended(self, connection: Any, *_: Any) -> None:
         self.begun.pop(connection)
