@@ -124,6 +124,7 @@ export interface Log {
   logger?: string;
   callSite?: Callsite;
   exception?: ExceptionText;
+  errorId?: string;
   fields?: Record<string, string>;
 }
 

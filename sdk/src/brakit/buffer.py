@@ -108,3 +108,13 @@ class Buffer:
                 break
             self.bytes -= taken[-1].cost
         return taken
+
+    def withdraw(self, record: Record) -> bool:
+        """Take back one that has not been taken yet; false when it is on its way."""
+        try:
+            self.records.remove(record)
+        except (ValueError, IndexError):
+            # An IndexError says that another thread has changed the buffer in the meantime.
+            return False
+        self.bytes -= record.cost
+        return True

@@ -199,6 +199,7 @@ LOG = Shape(
     Field("logger", "string", "Name of the logger."),
     Field("callsite", "callsite", "Line that logged.", record="call_site"),
     Field("exception", "exception", "The exception in flight, when the record carries one."),
+    Field("error_id", "string", "Id of the error event of that exception."),
     Field("fields", "object", "Structured fields (`extra`), as text."),
 )
 
@@ -212,7 +213,7 @@ ERROR = Shape(
     Field("frames", "frame[]", "The traceback, outermost first."),
     Field("causes", "cause[]", "What led to it, nearest first."),
     Field("handled", "boolean", "True when the app caught it and reported it."),
-    Field("mechanism", "string", "Where it was seen: starlette, flask, thread, main, capture_error."),
+    Field("mechanism", "string", "Where it was seen: starlette, flask, thread, main, logging, capture_error."),
     Field("callsite", "callsite", "Innermost own frame.", record="call_site"),
 )
 

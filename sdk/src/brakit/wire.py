@@ -149,7 +149,10 @@ class Wire:
         if type(id) is str:
             return id
         self.number += 1
-        return f"{self.prefix}{self.number:08x}"
+        id = f"{self.prefix}{self.number:08x}"
+        if record.kind == "error":
+            record.data["id"] = id
+        return id
 
     # One method a kind: from what the instrumentation wrote down to the fields of the shape. What is the same for many records of a
     # kind is returned, under the names of the wire.
@@ -203,7 +206,7 @@ class Wire:
         data["fields"] = parts.fields(data.get("fields"))
         error = data.pop("error", None)
         if error is not None:
-            data["error_id"] = error.data["id"] = self.id_of(error)
+            data["error_id"] = self.id_of(error)
         exception = data.get("exception")
         if exception is not None:
             data["exception"] = {

@@ -65,7 +65,7 @@ def test_an_exception_goes_along(client: Client, events: Events, logger: logging
         raise LookupError("no such shelf")
     except LookupError:
         logger.exception("failed")
-    [event] = events()
+    [event] = events("log")
     exception = event["data"]["exception"]
     assert (exception["name"], exception["message"]) == ("LookupError", "no such shelf")
     assert 'raise LookupError("no such shelf")' in exception["stack"]

@@ -97,7 +97,7 @@ def test_an_exception_in_flight(client: Client, events: Events, out: io.StringIO
         raise LookupError("gone")
     except LookupError:
         structlog.get_logger().exception("failed")
-    [log] = events()
+    [log] = events("log")
     assert (log["data"]["level"], log["data"]["exception"]["message"]) == ("error", "gone")
     assert "fields" not in log["data"]
 

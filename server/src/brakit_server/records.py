@@ -185,6 +185,8 @@ class Log(Entry, kw_only=True):
     """Line that logged."""
     exception: ExceptionText | None = None
     """The exception in flight, when the record carries one."""
+    error_id: str | None = None
+    """Id of the error event of that exception."""
     fields: dict[str, str] | None = None
     """Structured fields (`extra`), as text."""
 
@@ -205,7 +207,7 @@ class Error(Entry, kw_only=True):
     handled: bool | None = None
     """True when the app caught it and reported it."""
     mechanism: str | None = None
-    """Where it was seen: starlette, flask, thread, main, capture_error."""
+    """Where it was seen: starlette, flask, thread, main, logging, capture_error."""
     call_site: Callsite | None = None
     """Innermost own frame."""
 

@@ -168,8 +168,8 @@ class Exchange:
     def finish(self, defer: bool = False) -> None:
         """The last byte is out: hand over what the request still holds, then its record.
 
-        With `defer`, the record of a 500 that is answered while an exception is under way waits for the end of the app's call, so that
-        the error comes before its request.
+        With `defer`, all that waits for the end of the app's call where a 500 is answered while an exception is under way: the error
+        comes before its request.
         """
         if self.finished:
             return
@@ -203,11 +203,14 @@ class Exchange:
         # From here on nothing leads back to the app.
         self.source = self.find_route = None
         record.cost = request.held + response.held
-        release_all(self.owner, self.client.buffer)
         if defer and status >= 500 and sys.exc_info()[1] is not None:
             self.deferred = True
         else:
-            record.emit(self.client.buffer)
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        release_all(self.owner, self.client.buffer)
+        self.record.emit(self.client.buffer)
 
     def end(self) -> None:
         """The app is done: nothing more comes from it under this request."""
@@ -218,7 +221,7 @@ class Exchange:
             self.finish()
         else:
             if self.deferred:
-                self.record.emit(self.client.buffer)
+                self._hand_over()
             self._background()
         self.owner.exchange = None
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
+from brakit import errors
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from brakit.client import Client
     from brakit.record import Record
 
 MAX_FIELDS = 50
@@ -25,3 +28,15 @@ def level_of(number: int) -> str:
     if number >= 30:
         return "warn"
     return "info" if number >= 20 else "debug"
+
+
+def hand_over(active: Client, log: Record) -> None:
+    """Hand over a record of a library that logs through another or by itself. The exception that it carries is an object until then."""
+    if log.emitted:
+        # It was dropped on its way.
+        return
+    error = log.data.get("exception")
+    if isinstance(error, BaseException):
+        line = (log.site[0].co_filename, log.site[1]) if log.site is not None else ("<unknown>", 0)
+        errors.attach(active, log, error, line)
+    log.emit(active.buffer)

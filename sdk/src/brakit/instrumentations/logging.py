@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 
 from brakit import client, errors
-from brakit.instrumentations._logs import MAX_FIELDS, above, level_of, passing
+from brakit.instrumentations._logs import MAX_FIELDS, above, hand_over, level_of, passing
 from brakit.record import PLAIN, plain_value
 
 TYPE_CHECKING = False
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from logging import LogRecord
     from typing import Any
 
+    from brakit.client import Client
     from brakit.patch import Patches
     from brakit.record import Record
 
@@ -74,11 +75,11 @@ def after(state: State, _: Any, __: object) -> None:
     if active is None:
         return
     if record is not None:
-        _read(log, record)
-    log.emit(active.buffer)
+        _read(active, log, record)
+    hand_over(active, log)
 
 
-def _read(log: Record, record: LogRecord) -> None:
+def _read(active: Client, log: Record, record: LogRecord) -> None:
     message, args = _message(record)
     log.data["message"] = message
     log.data["args"] = args
@@ -88,7 +89,7 @@ def _read(log: Record, record: LogRecord) -> None:
     if extra:
         log.data["fields"] = {name: plain_value(record.__dict__[name]) for name in extra[:MAX_FIELDS]}
     if record.exc_info and isinstance(record.exc_info[1], BaseException):
-        log.data["exception"] = errors.describe(record.exc_info[1])
+        errors.attach(active, log, record.exc_info[1], (record.pathname, record.lineno))
 
 
 def _message(record: LogRecord) -> tuple[str, object]:

@@ -73,5 +73,5 @@ def _read(client: Client, log: Record, message: dict[str, Any]) -> None:
     if type(extra) is dict and extra:
         log.data["fields"] = {name: plain_value(extra[name]) for name in list(extra)[:MAX_FIELDS] if type(name) is str}
     if error is not None and isinstance(error.value, BaseException):
-        log.data["exception"] = errors.describe(error.value)
+        errors.attach(client, log, error.value, (file.path, message["line"]))
     log.emit(client.buffer)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from contextvars import ContextVar
 
-from brakit import callsite, client, errors
+from brakit import callsite, client
 from brakit.instrumentations import _logs
 from brakit.record import PLAIN, plain_value
 
@@ -82,7 +82,8 @@ def before(self: Any, method_name: str, event: object = None, **event_kw: Any) -
     if error:
         error = error if isinstance(error, BaseException) else error[1] if type(error) is tuple else sys.exc_info()[1]
         if isinstance(error, BaseException):
-            log.data["exception"] = errors.describe(error)
+            # Until it is known that the event is logged.
+            log.data["exception"] = error
     names = [name for name in fields if name not in OWN][: _logs.MAX_FIELDS]
     if names:
         log.data["fields"] = {name: plain_value(fields[name]) for name in names}
@@ -105,7 +106,7 @@ def after(state: State, _: Any, __: object) -> None:
     _logs.passing.set(state.passing)
     active = client.current()
     if active is not None:
-        state.record.emit(active.buffer)
+        _logs.hand_over(active, state.record)
 
 
 def processing(*_: Any) -> Record | None:
