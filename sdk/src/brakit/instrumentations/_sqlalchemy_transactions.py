@@ -11,14 +11,17 @@ from itertools import count
 
 from brakit import callsite, errors
 from brakit.context import covered, new_span_id
+from brakit.guard import Raised
 from brakit.instrumentations._dbapi import Query
 from brakit.record import Record, clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from typing import Any
 
     from brakit.client import Client
+    from brakit.guard import Call
     from brakit.patch import Patches
 
 SYSTEMS = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}
@@ -27,6 +30,32 @@ BEGUN: Any = object()
 """Stands for the name of a transaction until its first statement; one without a statement needs none."""
 WAIT_NS = 1_000_000
 """From here on the wait for a pooled connection is worth a record."""
+
+IN_TASKS = (
+    ("sqlalchemy.ext.asyncio.engine", "AsyncEngine._trans_ctx"),  # of 1.4
+    ("sqlalchemy.ext.asyncio.session", "_AsyncSessionContextManager"),
+)
+"""Blocks of asynchronous apps that end in a task of SQLAlchemy's, which no cancellation reaches, and no line of the app's either."""
+
+
+def follow(patch: Patches, module: str, path: str) -> None:
+    holder: Any = sys.modules[module]
+    for part in path.split("."):
+        holder = getattr(holder, part, None)
+    if holder is not None:
+        patch.wrap(holder, "__aexit__", f"{module}:{path}.__aexit__", leaving)
+
+
+def leaving(_call: Call) -> Generator[None, Any, None]:
+    """The line that is left waits for the task; it is the one that has led to what the task does."""
+    before = callsite.handed.get()
+    callsite.handed.set(callsite.find(sys._getframe()))
+    try:
+        yield
+    except Raised:
+        pass
+    finally:
+        callsite.handed.set(before)
 
 
 class Names:
@@ -82,6 +111,8 @@ class Transactions:
             place = "sqlalchemy:Connection._commit_impl"
             patch.hook(Connection, "_commit_impl", place, self.autocommitting, self.prepared, self.failed)
         patch.hook(QueuePool, "_do_get", "sqlalchemy:QueuePool._do_get", self.waiting, self.waited, self.waited_in_vain)
+        for module, path in IN_TASKS:
+            patch.when(module, f"{module}:{path}", follow, patch, module, path)
 
     # Its begin and its end.
 
