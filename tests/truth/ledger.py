@@ -29,6 +29,8 @@ MARKS = {
     "rollback to": "rollback_to", "savepoint": "savepoint", "release": "release", "prepare transaction": "prepare",
 }  # fmt: skip
 LOGGER = "truth"
+Mark = tuple[str, str, str]
+"""Transaction control: the request's marker, the function that did it, and what it does."""
 TEXT = {"db.query": "sql", "fetch": "url", "log": "message", "error": "message"}
 
 
@@ -37,8 +39,7 @@ class Truth:
     """Who did what, by those who know: the databases, the stub, the apps themselves and the crowd that asked."""
 
     tokens: Counter[str] = field(default_factory=Counter)
-    marks: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Transaction control by marker and what it does."""
+    marks: Counter[Mark] = field(default_factory=Counter)
     others: Counter[str] = field(default_factory=Counter)
     """Statements without a token, which libraries send of their own accord, by how they begin."""
     ids: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -66,13 +67,13 @@ class Truth:
         for statement in statements:
             sessions[statement.session].append(statement.text)
         for texts in sessions.values():
-            marker = ""
+            who = ("", "")
             opened: list[str] | None = None
             for text in texts:
                 match = TOKEN.search(text)
                 if match:
                     self.tokens[match[0]] += 1
-                    marker = match[1]
+                    who = (match[1], match[2])
                     continue
                 control = CONTROL.match(text)
                 if not control:
@@ -80,18 +81,18 @@ class Truth:
                     continue
                 kind = MARKS[" ".join(control[1].lower().split())]
                 if kind == "begin":
-                    opened, marker = [kind], ""
+                    opened, who = [kind], ("", "")
                 elif kind in ("commit", "rollback"):
-                    self._mark(marker, [*(opened or ()), kind])
-                    opened, marker = None, ""
+                    self._mark(who, [*(opened or ()), kind])
+                    opened, who = None, ("", "")
                 elif opened is not None:
                     opened.append(kind)
                 else:
-                    self._mark(marker, [kind])
+                    self._mark(who, [kind])
 
-    def _mark(self, marker: str, kinds: list[str]) -> None:
+    def _mark(self, who: tuple[str, str], kinds: list[str]) -> None:
         for kind in kinds:
-            self.marks[marker, kind] += 1
+            self.marks[(*who, kind)] += 1
 
 
 @dataclass
@@ -103,13 +104,15 @@ class Row:
     requests: int = 0
     truth: int = 0
     captured: int = 0
+    marks: int = 0
+    """Ends of transactions and savepoints; they are no queries, and count apart."""
     missing: int = 0
     duplicates: int = 0
     owner: int = 0
     line: int = 0
     examples: list[str] = field(default_factory=list)
 
-    FIGURES = ("requests", "truth", "captured", "missing", "duplicates", "owner", "line")
+    FIGURES = ("requests", "truth", "captured", "marks", "missing", "duplicates", "owner", "line")
 
     def add(self, figure: str, number: int, example: str) -> None:
         """Count a difference; the first few of them are shown."""
@@ -128,7 +131,7 @@ class Captured:
 
     tokens: Counter[str] = field(default_factory=Counter)
     events: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
-    marks: Counter[tuple[str, str]] = field(default_factory=Counter)
+    marks: Counter[Mark] = field(default_factory=Counter)
     others: Counter[str] = field(default_factory=Counter)
     strays: list[Json] = field(default_factory=list)
     """Calls and errors without a token: the app makes none."""
@@ -146,7 +149,7 @@ class Captured:
         for event in events:
             data = event["data"]
             if data.get("transactionMark"):
-                found.marks[found.owner(event), data["transactionMark"]] += 1
+                found.marks[found.owner(event), function(event), data["transactionMark"]] += 1
             elif event["type"] == "log" and data.get("logger") != LOGGER:
                 # Libraries log what they call.
                 continue
@@ -187,9 +190,16 @@ def compare(cells: dict[str, Row], truth: Truth, captured: Captured) -> None:
         row.add("duplicates", max(0, found - really), token)
         for event in captured.events[token]:
             check(row, token, event, truth, captured)
-    for (marker, kind), number in captured.marks.items():
-        if marker in cells:
-            cells[marker].add("duplicates", max(0, number - truth.marks[marker, kind]), f"{marker} {kind}")
+    for mark in truth.marks.keys() | captured.marks.keys():
+        row = cells.get(mark[0])
+        if row is None:
+            continue
+        really, found = truth.marks[mark], captured.marks[mark]
+        row.add("duplicates", max(0, found - really), " ".join(mark))
+        if mark[2] != "begin":
+            # Most drivers send BEGIN of their own accord; that is no record.
+            row.marks += really
+            row.add("missing", max(0, really - found), " ".join(mark))
 
 
 def check(row: Row, token: str, event: Json, truth: Truth, captured: Captured) -> None:
@@ -208,10 +218,13 @@ def check(row: Row, token: str, event: Json, truth: Truth, captured: Captured) -
             row.add("owner", 1, f"{token} was sent as {fetch or 'nothing'}")
         elif captured.owners.get(request, "") != token.partition("_")[0]:
             row.add("owner", 1, f"{token} was sent for {captured.owners.get(request, 'nobody')}")
-    site = event["data"].get("callsite", {}).get("function", "nowhere")
-    operation = token.split("_")[2]
-    if site.rpartition(".")[2] != operation:
-        row.add("line", 1, f"{token} at {site}")
+    if function(event) != token.split("_")[2]:
+        row.add("line", 1, f"{token} at {event['data'].get('callsite')}")
+
+
+def function(event: Json) -> str:
+    """The function that the event's line lies in."""
+    return str(event["data"].get("callsite", {}).get("function", "")).rpartition(".")[2]
 
 
 def table(rows: list[Row]) -> list[str]:
