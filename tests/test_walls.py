@@ -91,7 +91,7 @@ LATER = {
     # A patch runs the instrumentations by their names, which it reads from the folder.
     "patch": {"instrumentations"},
     "transport": {"__init__"},
-    # `brakit.asgi` and `brakit.wsgi` are instrumentations that the app puts in place by hand.
+    # `brakit.asgi`, `brakit.wsgi` and `brakit.dbapi` are instrumentations that the app puts in place by hand.
     "api": {"instrumentations"},
 }
 
@@ -136,7 +136,7 @@ def test_of_the_sdk_the_server_uses_the_shape_the_summary_of_sql_and_the_redacti
 
 
 def test_the_public_names_are_pinned() -> None:
-    assert brakit.__all__ == ["asgi", "auth_check", "capture_error", "flush", "scrub", "shutdown", "span", "wsgi"]
+    assert brakit.__all__ == ["asgi", "auth_check", "capture_error", "dbapi", "flush", "scrub", "shutdown", "span", "wsgi"]
     lines = len((SDK / "__init__.py").read_text().splitlines())
     assert lines <= 40
 

@@ -87,6 +87,6 @@ def test_the_order_of_imports_does_not_matter(py: Py) -> None:
 
 
 def test_the_public_names() -> None:
-    assert brakit.__all__ == ["asgi", "auth_check", "capture_error", "flush", "scrub", "shutdown", "span", "wsgi"]
+    assert brakit.__all__ == ["asgi", "auth_check", "capture_error", "dbapi", "flush", "scrub", "shutdown", "span", "wsgi"]
     assert all(hasattr(brakit, name) for name in brakit.__all__)
     assert brakit.__version__

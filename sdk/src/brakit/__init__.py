@@ -4,10 +4,10 @@ Importing activates, unless the environment says otherwise (`python -m brakit` t
 from outside.
 """
 
-from brakit.api import asgi, auth_check, capture_error, flush, scrub, shutdown, span, wsgi
+from brakit.api import asgi, auth_check, capture_error, dbapi, flush, scrub, shutdown, span, wsgi
 from brakit.client import activate as _activate
 
 __version__ = "0.2.0"
-__all__ = ["asgi", "auth_check", "capture_error", "flush", "scrub", "shutdown", "span", "wsgi"]
+__all__ = ["asgi", "auth_check", "capture_error", "dbapi", "flush", "scrub", "shutdown", "span", "wsgi"]
 
 _activate()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from brakit.record import Record
 
     App = TypeVar("App", bound=Callable[..., Any])
+    Connection = TypeVar("Connection")
     Scrub = TypeVar("Scrub", bound=Callable[[dict[str, Any]], dict[str, Any] | None])
 
 
@@ -119,6 +120,25 @@ def _wrap(active: Client, app: object, interface: str) -> object:
     from brakit.instrumentations import _asgi, _wsgi
 
     return (_asgi if interface == "asgi" else _wsgi).outermost(active, app)
+
+
+def dbapi(connection: Connection, system: str = "other_sql", source: str = "") -> Connection:
+    """A DB-API connection of a driver that is not known, whose statements are to be seen: `connection = brakit.dbapi(connection)`.
+
+    `system` is the database (`duckdb`, `ibm.db2`), as in OpenTelemetry's `db.system.name`; `source` the driver, which is its module
+    if not given. What comes back does all that `connection` does, and so do its cursors: same results, same exceptions, and
+    `isinstance` holds. A function written in C that insists on the driver's own object needs `connection`. It is `connection` itself
+    when brakit is switched off. Statements of a driver that is known are recorded once.
+    """
+    active = client.current()
+    made = run(active.failures, "dbapi", _watch, active, connection, system, source) if active is not None else None
+    return connection if made is None else made
+
+
+def _watch(active: Client, connection: object, system: object, source: object) -> object:
+    from brakit.instrumentations._watched import watch
+
+    return watch(active, connection, str(plain_value(system)), str(plain_value(source)))
 
 
 def scrub(function: Scrub) -> Scrub:

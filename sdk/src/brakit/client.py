@@ -50,6 +50,8 @@ class Client:
         # Held while we import: a child that is forked in the middle of an import waits for ever when it imports the same.
         self.importing = allocate_lock()
         self.forking = False
+        # The classes that `dbapi` has made, by source and system.
+        self.watchers: dict[tuple[str, str], Any] = {}
         self._root: str | None = None
         # None, for most, spares every request a look at the rules.
         self.sampler = Sampler(config.ignore, config.sample) if config.ignore or config.sample else None

@@ -1,4 +1,4 @@
-"""Any DB-API driver: a connection that the app has asked to be watched."""
+"""Any DB-API driver: a connection that the app has asked to be watched, of a driver without and of one with an instrumentation."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import sqlite3
 import sys
 from typing import TYPE_CHECKING, Any
 
+import pg8000.dbapi  # type: ignore[import-untyped]
 import pytest
 
+import brakit
 from brakit.instrumentations._watched import watch
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from brakit.context import Owner
 
     Json = dict[str, Any]
+    Only = Callable[[], Json]
     Events = Callable[..., list[Json]]
     InRequest = Callable[[], AbstractContextManager[Owner]]
 
@@ -84,3 +87,111 @@ def test_the_rest_is_the_drivers(client: Client, connection: Any, events: Events
     client.shutdown(0.0)
     assert len(connection.execute("SELECT * FROM t").fetchall()) == 10
     assert events() == []
+
+
+@pytest.fixture
+def server(client: Client, reachable: Callable[[str, int], None]) -> Iterator[Any]:
+    """A connection to PostgreSQL through pg8000, with a temporary table `t` of ten numbers; its making is not among the events."""
+    reachable("PostgreSQL", 5432)
+    plain = pg8000.dbapi.connect(user="postgres", host="127.0.0.1", database="test")
+    cursor = plain.cursor()
+    cursor.execute("CREATE TEMPORARY TABLE t AS SELECT generate_series(0, 9) AS id")
+    plain.commit()
+    client.buffer.records.clear()
+    yield brakit.dbapi(plain, "postgresql")
+    plain.close()
+
+
+def test_a_driver_that_is_not_known(server: Any, events: Events, in_request: InRequest) -> None:
+    assert isinstance(server, pg8000.dbapi.Connection)
+    with in_request() as owner:
+        cursor = server.cursor()
+        assert isinstance(cursor, pg8000.dbapi.Cursor)
+        cursor.execute("SELECT id FROM t WHERE id < %s ORDER BY id", (3,))
+        here = sys._getframe().f_lineno - 1
+        assert list(cursor.fetchall()) == [[0], [1], [2]]
+        cursor.execute("SELECT id FROM t ORDER BY id")
+        assert [row[0] for row in cursor] == list(range(10))
+        cursor.executemany("INSERT INTO t VALUES (%s)", [(20,), (21,)])
+        server.commit()
+        server.rollback()
+        with pytest.raises(pg8000.dbapi.DatabaseError) as wrong:
+            cursor.execute("SELECT nonsense")
+        server.rollback()
+    found = events()
+    datas = [event["data"] for event in found]
+    assert {event["parentId"] for event in found} == {owner.id}
+    assert [data.get("rowCount") for data in datas[:3]] == [3, 10, 2]
+    assert [data.get("transactionMark") for data in datas] == [None, None, None, "commit", None, "rollback"]
+    assert {(data["source"], data["system"]) for data in datas} == {("pg8000", "postgresql")}
+    assert datas[0]["callsite"]["line"] == here
+    assert datas[4]["error"].startswith("DatabaseError")
+    assert "nonsense" in str(wrong.value)
+
+
+def test_every_statement_reaches_the_server_once(server: Any, events: Events) -> None:
+    cursor = server.cursor()
+    cursor.execute("CREATE TEMPORARY SEQUENCE h3_watched")
+    events()
+    for number in range(1, 6):
+        cursor.execute("SELECT nextval('h3_watched')")
+        assert cursor.fetchone() == [number]
+    assert len(events()) == 5
+
+
+def test_one_record_where_the_driver_is_known(client: Client, events: Events) -> None:
+    with contextlib.closing(brakit.dbapi(sqlite3.connect(":memory:"), "sqlite", "mine")) as connection:
+        assert isinstance(connection, sqlite3.Connection)
+        assert connection.execute("SELECT 1 UNION SELECT 2").fetchall() == [(1,), (2,)]
+        cursor = connection.cursor()
+        assert [row[0] for row in cursor.execute("SELECT 1 UNION SELECT 2")] == [1, 2]
+        assert cursor.execute("SELECT 1").fetchall() == [(1,)]
+        connection.commit()
+        assert brakit.dbapi(connection) is connection
+    datas = [event["data"] for event in events()]
+    assert [data["source"] for data in datas] == ["mine"] * 4
+    assert [data.get("rowCount") for data in datas] == [2, 2, 1, None]
+    assert [data["sql"] for data in datas] == ["SELECT ? UNION SELECT ?"] * 2 + ["SELECT ?", "COMMIT"]
+
+
+class Shortcuts:
+    """A driver whose connection is its own cursor, as that of DuckDB; it counts how often it is asked."""
+
+    description = None
+    rowcount = -1
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def cursor(self) -> Shortcuts:
+        return Shortcuts()
+
+    def execute(self, statement: str) -> Shortcuts:
+        self.calls += 1
+        return self
+
+    def fetchall(self) -> list[tuple[int]]:
+        return [(1,)]
+
+
+def test_a_connection_that_is_its_own_cursor(client: Client, only: Only) -> None:
+    plain = Shortcuts()
+    connection = brakit.dbapi(plain)
+    assert connection.execute("SELECT 1") is connection
+    assert connection.fetchall() == [(1,)]
+    assert plain.calls == 1
+    assert only()["sql"] == "SELECT ?"
+    assert not hasattr(connection, "executemany")
+    assert not hasattr(connection, "commit")
+    assert not hasattr(connection.cursor(), "callproc")
+
+
+def test_what_is_no_connection_comes_back_as_it_is(client: Client) -> None:
+    for thing in (None, 1, "text", object()):
+        assert brakit.dbapi(thing) is thing
+
+
+def test_switched_off_it_is_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brakit.client._client", None)
+    with contextlib.closing(sqlite3.connect(":memory:")) as plain:
+        assert brakit.dbapi(plain, "sqlite") is plain

@@ -1,27 +1,40 @@
-"""Any DB-API driver whose types cannot be changed (pyodbc, and what has no file of its own): `watch(connection)`, asked for by the app.
+"""A DB-API connection whose types cannot be changed, watched: for `brakit.dbapi`, and for drivers written in C.
 
-The connection that comes back passes everything on to the driver's: same methods, same results, same exceptions. It is not of the
-driver's type, so nothing is watched that the app has not asked for. The rows of cursors that do not know their number after `execute`
-are counted as the app reads them. Transactions have no name: DB-API has no way to ask without asking the server. `commit` and
-`rollback` after a statement are records of their own; those of a `with connection:` are not.
+What comes back passes everything on to the driver's: same methods, same results, same exceptions; `isinstance` holds. So do the cursors
+that it gives. The rows of those that do not know their number after `execute` are counted as the app reads them. What the driver does
+below, where it is instrumented itself, is not recorded again.
+
+Transactions have no name: DB-API has no way to ask without asking the server. `commit` and `rollback` after a statement are records of
+their own; those of a `with connection:` are not, since drivers differ in what they do there.
 """
 
 from __future__ import annotations
 
 from brakit import guard
+from brakit.context import covered
 from brakit.instrumentations._driver import Driver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from brakit.client import Client
     from brakit.instrumentations._dbapi import Query
     from brakit.instrumentations._driver import Link
+    from brakit.instrumentations._marks import Hook
+
+SHORTCUTS = ("execute", "executemany")
+"""Methods of a cursor that some drivers give their connections too, which then return a new cursor or themselves."""
 
 
 class AnyDriver(Driver):
+    ends: tuple[str, ...] = ("commit", "rollback")
+    """Methods of a connection that end its transaction."""
+
+    def connection(self, cursor: Any) -> Any:
+        return cursor._brakit_outer or cursor
+
     def inside(self, connection: Any) -> bool:  # noqa: ARG002
         return False
 
@@ -36,11 +49,36 @@ class AnyDriver(Driver):
     def lazy(self, cursor: Any) -> bool:
         return cursor.description is not None and cursor.rowcount == -1
 
+    def execute(self, cursor: Any, statement: Any = None, params: Any = None, *_: Any, **named: Any) -> Query | None:
+        query = super().execute(cursor, statement, params, **named)
+        if query is not None:
+            query.outer = covered.get()
+            covered.set("db.query")
+        return query
+
+    def executed(self, query: Query, cursor: Any, result: Any) -> None:
+        covered.set(query.outer)
+        # A connection's shortcut has made the cursor.
+        super().executed(query, result if issubclass(type(result), Proxy) else cursor, result)
+
+    def failed(self, query: Query, cursor: Any, error: BaseException) -> None:
+        covered.set(query.outer)
+        super().failed(query, cursor, error)
+
+    def executed_many(self, query: Query, cursor: Any, result: Any) -> None:
+        super().executed_many(query, result if issubclass(type(result), Proxy) else cursor, result)
+
 
 def watch(client: Client, connection: Any, system: str = "other_sql", source: str = "") -> Any:
     """`connection`, watched. `system` is OpenTelemetry's `db.system.name`; `source` the driver's name, of its module if not given."""
-    driver = AnyDriver(client, source or type(connection).__module__.partition(".")[0], system)
-    return connection_class(client, driver)(connection)
+    kind = type(connection)
+    if issubclass(kind, Proxy) or not hasattr(kind, "cursor"):
+        return connection
+    source = source or kind.__module__.partition(".")[0].lstrip("_")
+    watcher = client.watchers.get((source, system))
+    if watcher is None:
+        watcher = client.watchers[source, system] = Watcher(client, AnyDriver(client, source, system))
+    return watcher.connection(connection)
 
 
 class Proxy:
@@ -51,6 +89,11 @@ class Proxy:
     def __init__(self, inner: Any, outer: Any = None) -> None:
         object.__setattr__(self, "_brakit_inner", inner)
         object.__setattr__(self, "_brakit_outer", outer)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """What `isinstance` asks for where the type is another one."""
+        return type(self._brakit_inner)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._brakit_inner, name)
@@ -68,7 +111,7 @@ class Proxy:
         entered = self._brakit_inner.__enter__()
         return self if entered is self._brakit_inner else entered
 
-    def __exit__(self, *exc_info: object) -> Any:
+    def __exit__(self, *exc_info: Any) -> Any:
         return self._brakit_inner.__exit__(*exc_info)
 
 
@@ -79,45 +122,84 @@ class Cursor(Proxy):
     def connection(self) -> Any:
         return self._brakit_outer
 
-    def __iter__(self) -> Any:
-        return self
-
     def __next__(self) -> Any:
         return next(self._brakit_inner)
 
 
-def connection_class(client: Client, driver: AnyDriver) -> type[Proxy]:
-    """A class of connections, whose cursors are watched by `driver`."""
-    methods = {
-        name: guard.around(client, f"{driver.source}:Cursor.{name}", vars(Cursor).get(name) or passing(name), *hook)
-        for name, hook in driver.hooks().items()
-    }
-    cursor_class = type("Cursor", (Cursor,), {"__slots__": (), **methods})
+class Watcher:
+    """Makes the classes of one driver's connections and cursors; each has the methods that the driver's has, with hooks around them."""
 
-    marks = {
-        name: guard.around(client, f"{driver.source}:Connection.{name}", passing(name), *driver.marks.hooks()[name])
-        for name in ("commit", "rollback")
-    }
+    def __init__(self, client: Client, driver: AnyDriver, cursors: dict[str, Hook] | None = None) -> None:
+        self.client = client
+        self.driver = driver
+        self.cursor_hooks: dict[str, Hook] = {**driver.hooks(), **(cursors or {})}
+        self.connection_hooks: dict[str, Hook] = {
+            **{name: hook for name, hook in driver.hooks().items() if name != "close"},
+            **{name: driver.marks.hooks()[name] for name in driver.ends},
+        }
+        self.classes: dict[tuple[type, type], type[Any]] = {}
 
-    class Connection(Proxy):
-        __slots__ = ()
-        commit, rollback = marks["commit"], marks["rollback"]
+    def connection(self, inner: Any) -> Any:
+        return self.made(type(inner), Proxy)(inner)
 
-        def cursor(self, *args: Any, **kwargs: Any) -> Any:
-            return cursor_class(self._brakit_inner.cursor(*args, **kwargs), self)
+    def cursor(self, inner: Any, outer: Any) -> Any:
+        return self.made(type(inner), Cursor)(inner, outer)
 
-        def __getattr__(self, name: str) -> Any:
-            found = getattr(self._brakit_inner, name)
-            if name in ("execute", "executemany"):
-                # Some drivers have it, as a shortcut for a new cursor's.
-                return lambda *args, **kwargs: getattr(self.cursor(), name)(*args, **kwargs)
-            return found
+    def made(self, kind: type[Any], base: type[Any]) -> type[Any]:
+        if (kind, base) not in self.classes:
+            self.classes[kind, base] = self.cursor_class(kind) if base is Cursor else self.connection_class(kind)
+        return self.classes[kind, base]
 
-    return Connection
+    def cursor_class(self, kind: type[Any]) -> type[Any]:
+        methods = self.hooked(kind, Cursor, self.cursor_hooks, passing)
+        client, driver = self.client, self.driver
+
+        def read(self: Any) -> Any:
+            # Whose rows are all counted is read without us.
+            if driver.open.get(self) is None:
+                return iter(self._brakit_inner)
+            return self if "__next__" in methods else counted(self)
+
+        def counted(self: Any) -> Iterator[Any]:
+            for row in self._brakit_inner:
+                query = driver.open.get(self)
+                if query is not None:
+                    query.rows += 1
+                yield row
+            guard.run(client.failures, f"{driver.source}:rows", driver.closing, self)
+
+        return type("Cursor", (Cursor,), {"__slots__": (), "__iter__": read, **methods})
+
+    def connection_class(self, kind: type[Any]) -> type[Any]:
+        watcher = self
+
+        def shortcut(name: str) -> Callable[..., Any]:
+            plain = passing(name)
+
+            def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+                result = plain(self, *args, **kwargs)
+                return watcher.cursor(result, self) if hasattr(type(result), "fetchone") and result is not self else result
+
+            method.__name__ = name
+            return method
+
+        methods = self.hooked(kind, Proxy, self.connection_hooks, lambda name: (shortcut if name in SHORTCUTS else passing)(name))
+        return type("Connection", (Proxy,), {"__slots__": (), "cursor": shortcut("cursor"), **methods})
+
+    def hooked(
+        self, kind: type[Any], base: type[Any], hooks: dict[str, Hook], make: Callable[[str], Callable[..., Any]]
+    ) -> dict[str, Any]:
+        return {
+            name: guard.around(
+                self.client, f"{self.driver.source}:{kind.__name__}.{name}", vars(base).get(name) or make(name), *hook
+            )
+            for name, hook in hooks.items()
+            if hasattr(kind, name)
+        }
 
 
 def passing(name: str) -> Callable[..., Any]:
-    """A method that calls the driver's of that name; a cursor that returns itself returns ours."""
+    """A method that calls the driver's of that name; what returns itself there returns itself here."""
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = getattr(self._brakit_inner, name)(*args, **kwargs)
