@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from itertools import count
 
 from brakit import callsite, errors, guard
-from brakit.context import covered, new_span_id
+from brakit.context import covered
 from brakit.instrumentations._dbapi import Query, plain_sql, row_count
+from brakit.instrumentations._django_loads import Loads
+from brakit.instrumentations._django_transactions import Transactions
 from brakit.instrumentations._jobs import is_quiet
+from brakit.instrumentations._orm import name_of
 from brakit.record import clock, plain_params
 
 TYPE_CHECKING = False
@@ -20,40 +22,17 @@ if TYPE_CHECKING:
     from brakit.client import Client
     from brakit.patch import Patches
 
-SYSTEMS = {"oracle": "oracle.db", "microsoft": "microsoft.sql_server"}
-"""Vendors whose name is not OpenTelemetry's `db.system.name`."""
 MAX_UP = 12
 """Frames between a statement and the compiler that made it: cursors of others, wrappers of the app's."""
-
-
-class OrmQuery(Query):
-    """A statement, with the model that it was made for."""
-
-    __slots__ = ("model",)
-
-    model: str | None
-
-    @property
-    def data(self) -> dict[str, object]:  # type: ignore[override]
-        return {**super().data, "model": self.model}
-
-
-class Link:
-    """What is known of one connection to a database."""
-
-    __slots__ = ("connection_id", "system", "transaction_id")
-
-    def __init__(self, connection_id: str, system: str) -> None:
-        self.connection_id = connection_id
-        self.system = system
-        self.transaction_id: str | None = None
 
 
 def arm(patch: Patches) -> None:
     probes = Probes(patch.client)
     patch.when("django.db.backends.utils", "django.db.backends.utils:CursorWrapper", cursors, patch, probes)
-    patch.when("django.db.backends.base.base", "django.db.backends.base.base:BaseDatabaseWrapper", connections, patch, probes)
+    base = "django.db.backends.base.base"
+    patch.when(base, f"{base}:BaseDatabaseWrapper", probes.transactions.instrument, patch)
     patch.when("django.db.models.sql.compiler", "django.db.models.sql.compiler:SQLCompiler", compilers, probes)
+    probes.loads.arm(patch)
 
 
 def cursors(patch: Patches, probes: Probes) -> None:
@@ -86,30 +65,20 @@ def handed(name: str) -> Callable[..., Any]:
     return method
 
 
-def connections(patch: Patches, probes: Probes) -> None:
-    wrapper = sys.modules["django.db.backends.base.base"].BaseDatabaseWrapper
-    place = "django.db.backends.base.base:BaseDatabaseWrapper."
-    patch.hook(wrapper, "connect", place + "connect", probes.connecting)
-    patch.hook(wrapper, "set_autocommit", place + "set_autocommit", probes.switching, probes.switched)
-    for name in ("commit", "rollback"):
-        patch.hook(wrapper, name, place + name, probes.linked, probes.begun)
-
-
 def compilers(probes: Probes) -> None:
     module = sys.modules["django.db.models.sql.compiler"]
     probes.compilers = frozenset((module.SQLCompiler.execute_sql.__code__, module.SQLInsertCompiler.execute_sql.__code__))
 
 
 class Probes:
-    """What is written down before and after the calls of one client; numbers connections and transactions."""
+    """What is written down before and after the calls of one client."""
 
     def __init__(self, client: Client) -> None:
         self.buffer = client.buffer
         self.failures = client.failures
-        # A client that comes later in this process counts anew.
-        self.key = f"brakit.link.{new_span_id()}"
-        self.connections = count(1)
-        self.transactions = count(1)
+        self.transactions = Transactions(client)
+        self.loads = Loads()
+        self.key = self.transactions.key
         self.outermost: CodeType | None = None
         self.compilers: frozenset[CodeType] = frozenset()
 
@@ -123,8 +92,11 @@ class Probes:
             return None
         if cursor._brakit_query is not None:
             self.end(cursor)
-        link = self.link(cursor.db)
-        query = OrmQuery(
+        link = cursor.db.__dict__.get(self.key)
+        if link is None:
+            link = self.transactions.connecting(cursor.db)
+        link.used = True
+        query = Query(
             "django",
             sql if type(sql) is str else plain_sql(sql),
             None if many else plain_params(() if params is None else params),
@@ -133,7 +105,6 @@ class Probes:
             link.connection_id,
             link.transaction_id,
         )
-        query.model = None
         query.outer = outer
         self.trace(query, sys._getframe(2) if frame is None else frame)
         cursor._brakit_query = query
@@ -148,8 +119,8 @@ class Probes:
         name = f"CALL {procname}" if type(procname) is str else procname
         return self.execute(cursor, name, params, frame=sys._getframe(2))
 
-    def trace(self, query: OrmQuery, frame: FrameType | None) -> None:
-        """The app's line, and the model whose compiler has made the statement."""
+    def trace(self, query: Query, frame: FrameType | None) -> None:
+        """The app's line, the model whose compiler has made the statement, and the attribute that it loads."""
         if frame is not None and frame.f_code is not self.outermost:
             # Wrappers of the app's lie between; the line that is looked for is not theirs.
             frame = outside(frame, self.outermost)
@@ -158,12 +129,15 @@ class Probes:
             if frame is None:
                 return
             if frame.f_code in self.compilers:
-                model = frame.f_locals["self"].query.model
-                query.model = type.__getattribute__(model, "__name__") if isinstance(model, type) else None
+                made = frame.f_locals["self"].query
+                query.model = name_of(made.model)
+                label = self.loads.label(made)
+                if label is not None:
+                    query.lazy_load = label
                 return
             frame = frame.f_back
 
-    def executed(self, query: OrmQuery, cursor: Any, _result: Any) -> None:
+    def executed(self, query: Query, cursor: Any, _result: Any) -> None:
         query.ended = clock()
         covered.set(query.outer)
         query.running = False
@@ -173,7 +147,7 @@ class Probes:
         else:
             query.hold(self.buffer)
 
-    def failed(self, query: OrmQuery, cursor: Any, error: BaseException) -> None:
+    def failed(self, query: Query, cursor: Any, error: BaseException) -> None:
         query.ended = clock()
         covered.set(query.outer)
         query.running = False
@@ -257,35 +231,6 @@ class Probes:
                 query.rows = row_count(driver.rowcount)
         query.over = True
         query.release(self.buffer)
-
-    # Connections and transactions.
-
-    def link(self, connection: Any) -> Link:
-        link: Link | None = connection.__dict__.get(self.key)
-        return self.connecting(connection) if link is None else link
-
-    def connecting(self, connection: Any) -> Any:
-        vendor = connection.vendor
-        alias = connection.alias if type(connection.alias) is str else "?"
-        link = connection.__dict__[self.key] = Link(f"{alias}-{next(self.connections)}", SYSTEMS.get(vendor, vendor))
-        return link
-
-    def switching(self, connection: Any, autocommit: Any, *_: Any, **__: Any) -> Any:
-        """Before autocommit is switched; opening the connection, which may be part of it, switches too."""
-        transaction_id = None if autocommit else str(next(self.transactions))
-        self.link(connection).transaction_id = transaction_id
-        return (transaction_id,)
-
-    def switched(self, state: tuple[str | None], connection: Any, _result: Any) -> None:
-        self.link(connection).transaction_id = state[0]
-
-    def linked(self, connection: Any) -> Link | None:
-        link: Link | None = connection.__dict__.get(self.key)
-        return link if link is not None and link.transaction_id is not None else None
-
-    def begun(self, link: Link, _connection: Any, _result: Any) -> None:
-        """What comes after a commit or a rollback, while autocommit stays off, is a transaction of its own."""
-        link.transaction_id = str(next(self.transactions))
 
 
 def outside(frame: FrameType, code: CodeType | None) -> FrameType | None:

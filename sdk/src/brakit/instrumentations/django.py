@@ -4,12 +4,14 @@ took; the statements of every database backend; management commands as jobs; che
 Requests pass `WSGIHandler.__call__` and `ASGIHandler.__call__`, static files too; the route is what `BaseHandler.resolve_request`
 found; an exception that becomes a 500 page is told by the signal `got_request_exception`. Statements pass `CursorWrapper._execute`
 and `_executemany`, inside of the app's own `execute_wrapper`s: one of ours would lie among them, and be lost where a connection is
-opened inside of one of them. Rows are counted as they are read. Commands pass `BaseCommand.execute`. Checks are logins and failed
-ones, by their signals, the decorators and mixins of `django.contrib.auth`, `LoginRequiredMiddleware`, and `has_perm` where the app
-calls it.
+opened inside of one of them. Rows are counted as they are read. Commits and rollbacks, those of `atomic` too, are records of their own
+where a statement has run in the transaction. A statement that the first use of an attribute sends has its class and attribute.
+Commands pass `BaseCommand.execute`. Checks are logins and failed ones, by their signals, the decorators and mixins of
+`django.contrib.auth`, `LoginRequiredMiddleware`, and `has_perm` where the app calls it.
 
-Not recorded: BEGIN, COMMIT and ROLLBACK that a driver sends by itself; statements on a raw DBAPI connection; commands that run until
-they are stopped, that talk to a person, or that run tests. Views that were decorated before brakit was imported have no check.
+Not recorded: the BEGIN that a driver sends by itself; statements on a raw DBAPI connection, but for what the driver's instrumentation
+sees; commands that run until they are stopped, that talk to a person, or that run tests. Views that were decorated before brakit was
+imported have no check, relations that were used before have no lazy loads of many.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import uuid
@@ -80,6 +81,22 @@ def serve(py: Any, sink: Any, project: Path) -> Callable[..., Site]:
         return Site(py.start(code, BRAKIT_PORT=str(sink.port), **env), sink)
 
     return serve
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """The name of an empty database in MariaDB; skips where there is none."""
+    pymysql = pytest.importorskip("pymysql")
+    try:
+        socket.create_connection(("127.0.0.1", 3306), timeout=2).close()
+    except OSError as error:
+        pytest.skip(f"no MariaDB on 127.0.0.1:3306 ({error})")
+    name = f"django_{uuid.uuid4().hex[:12]}"
+    connection: Any = pymysql.connect(host="127.0.0.1", user="root")
+    with contextlib.closing(connection), connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+        yield name
+        cursor.execute(f"DROP DATABASE {name}")
 
 
 @pytest.fixture

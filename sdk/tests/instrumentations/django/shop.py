@@ -23,10 +23,16 @@ DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.path
 if os.environ.get("SCHEMA"):
     DATABASES["default"] = {"ENGINE": "django.db.backends.postgresql", "HOST": "127.0.0.1", "USER": "postgres", "NAME": "test",
         "OPTIONS": {"options": "-c search_path=" + os.environ["SCHEMA"]}}
+if os.environ.get("MARIADB"):
+    import pymysql
+    pymysql.install_as_MySQLdb()
+    DATABASES["default"] = {"ENGINE": "django.db.backends.mysql", "HOST": "127.0.0.1", "USER": "root", "NAME": os.environ["MARIADB"]}
 LOGGING_CONFIG = None
 """
 
 MODELS = """
+from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
+from django.contrib.contenttypes.models import ContentType
 from django.db import models
 
 class Author(models.Model):
@@ -35,6 +41,25 @@ class Author(models.Model):
 class Book(models.Model):
     author = models.ForeignKey(Author, models.CASCADE, related_name="books")
     title = models.CharField(max_length=100)
+
+class Owner(models.Model):
+    bio = models.TextField()
+
+class Passport(models.Model):
+    owner = models.OneToOneField(Owner, models.CASCADE, related_name="passport")
+
+class Tag(models.Model):
+    near = models.ManyToManyField("self")
+
+class Note(models.Model):
+    content_type = models.ForeignKey(ContentType, models.CASCADE)
+    object_id = models.IntegerField()
+    about = GenericForeignKey()
+
+class Pet(models.Model):
+    owner = models.ForeignKey(Owner, models.CASCADE, related_name="pets")
+    tags = models.ManyToManyField(Tag)
+    notes = GenericRelation(Note)
 """
 
 VIEWS = """

@@ -220,11 +220,15 @@ def names():
     import django.contrib.auth.mixins, django.contrib.auth.decorators, django.contrib.auth.middleware, django.contrib.auth.models
     import django.contrib.auth, django.views.generic.base, django.core.management.base, rest_framework.views, rest_framework.request
     import asgiref.sync
+    from django.contrib.contenttypes import fields as generic
+    from django.db.models import query_utils
+    from django.db.models.fields import related_descriptors as related
     holders = [CursorWrapper, BaseDatabaseWrapper, django.core.handlers.wsgi.WSGIHandler, django.core.handlers.asgi.ASGIHandler,
         django.core.handlers.base.BaseHandler, django.test.client.ClientHandler, django.test.client.AsyncClientHandler,
         django.contrib.auth, django.contrib.auth.decorators, django.contrib.auth.mixins.LoginRequiredMixin,
         django.contrib.auth.models.PermissionsMixin, django.views.generic.base.View, django.core.management.base.BaseCommand,
-        rest_framework.views.APIView, rest_framework.request.Request, asgiref.sync.SyncToAsync]
+        rest_framework.views.APIView, rest_framework.request.Request, asgiref.sync.SyncToAsync, query_utils.DeferredAttribute,
+        related, related.ForwardManyToOneDescriptor, related.ReverseOneToOneDescriptor, generic, generic.GenericForeignKey]
     signals = [len(s.receivers) for s in (django.core.signals.got_request_exception, django.contrib.auth.user_logged_in)]
     return [{name: value for name, value in vars(holder).items() if callable(value)} for holder in holders], signals
 def different(before, after):
@@ -239,7 +243,7 @@ before, signals = names()
 import brakit
 from brakit.client import current
 during, more = names()
-assert len(different(before, during)) > 25, different(before, during)
+assert len(different(before, during)) > 32, different(before, during)
 assert more > signals, (signals, more)
 Author.objects.count()
 brakit.shutdown()
