@@ -33,7 +33,7 @@ class AnyDriver(Driver):
     """Methods of a connection that end its transaction."""
 
     def connection(self, cursor: Any) -> Any:
-        return cursor._brakit_outer or cursor
+        return cursor if cursor._brakit_outer is None else cursor._brakit_outer
 
     def inside(self, connection: Any) -> bool:  # noqa: ARG002
         return False
