@@ -87,9 +87,11 @@ class Fragments:
     # One method a kind.
 
     def query(self, record: Any, offset: int) -> Piece | None:
-        if type(record) is Record or record.error is not None or record.batch is not None or self.wire.client.config.params:
+        # Some, as those of Redis, put their text together later.
+        sql = getattr(record, "sql", None)
+        if sql is None or record.error is not None or record.batch is not None or self.wire.client.config.params:
             return None
-        site, sql = record.site, record.sql
+        site = record.site
         model, lazy_load = getattr(record, "model", None), getattr(record, "lazy_load", None)
         code, line = site if site is not None else (None, None)
         key = (sql, record.source, record.system, model, lazy_load, id(code), line)
