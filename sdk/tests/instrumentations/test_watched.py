@@ -64,6 +64,27 @@ def test_one_event_for_each_way_to_execute(connection: Any, events: Events, in_r
     assert datas[3]["batchSize"] == 2
 
 
+def test_rows_are_counted_however_they_are_read(connection: Any, only: Only, in_request: InRequest) -> None:
+    cursor = connection.cursor()
+    with in_request():
+        cursor.execute("SELECT id FROM t ORDER BY id")
+        for row in cursor:
+            if row[0] == 2:
+                break
+        assert next(cursor) == (3,)
+        assert cursor.fetchone() == (4,)
+        assert len(cursor.fetchmany(2)) == 2
+        assert [row[0] for row in cursor] == [7, 8, 9]
+        assert list(cursor) == []
+    data = only()
+    assert data["rowCount"] == 10
+    assert data["fetchMs"] > 0
+    with in_request():
+        cursor.execute("SELECT id FROM t")
+        next(iter(cursor))
+    assert only()["rowCount"] == 1
+
+
 def test_failures_are_recorded_and_stay_themselves(connection: Any, events: Events) -> None:
     with pytest.raises(sqlite3.OperationalError) as wrong:
         connection.cursor().execute("SELECT nonsense FROM nowhere")

@@ -13,6 +13,7 @@ from __future__ import annotations
 from brakit import guard
 from brakit.context import covered
 from brakit.instrumentations._driver import Driver
+from brakit.record import clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +68,17 @@ class AnyDriver(Driver):
 
     def executed_many(self, query: Query, cursor: Any, result: Any) -> None:
         super().executed_many(query, result if issubclass(type(result), Proxy) else cursor, result)
+
+    def counted(self, cursor: Any, number: int, spent: int, error: BaseException | None) -> None:
+        """What an iteration has read; without an error there may be more."""
+        query = self.reading(cursor)
+        if query is None:
+            return
+        query.rows += number  # type: ignore[operator]  # `wait` has set it
+        query.read_ns += spent
+        query.running = False
+        if error is not None:
+            self.read_failed(query, cursor, error)
 
 
 def watch(client: Client, connection: Any, system: str = "other_sql", source: str = "") -> Any:
@@ -156,17 +168,27 @@ class Watcher:
 
         def read(self: Any) -> Any:
             # Whose rows are all counted is read without us.
-            if driver.open.get(self) is None:
-                return iter(self._brakit_inner)
-            return self if "__next__" in methods else counted(self)
+            return iter(self._brakit_inner) if driver.open.get(self) is None else counted(self)
 
         def counted(self: Any) -> Iterator[Any]:
-            for row in self._brakit_inner:
-                query = driver.open.get(self)
-                if query is not None:
-                    query.rows += 1
-                yield row
-            guard.run(client.failures, f"{driver.source}:rows", driver.closing, self)
+            now = clock
+            number = spent = 0
+            mark = now()
+            error: BaseException | None = StopIteration()
+            try:
+                for row in self._brakit_inner:
+                    spent += now() - mark
+                    number += 1
+                    yield row
+                    mark = now()
+            except GeneratorExit:
+                error = None
+                raise
+            except BaseException as theirs:
+                error = theirs
+                raise
+            finally:
+                guard.run(client.failures, f"{driver.source}:rows", driver.counted, self, number, spent, error)
 
         return type("Cursor", (Cursor,), {"__slots__": (), "__iter__": read, **methods})
 
