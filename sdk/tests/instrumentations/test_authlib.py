@@ -157,7 +157,7 @@ def test_a_view_of_django(py: Any, sink: Any) -> None:
     assert {(check["data"]["callsite"]["function"], check["data"]["checked"]) for check in checks} == {("orders", "orders")}
 
 
-def test_oauth1(client: Client, events: Events) -> None:
+def test_oauth1(client: Client, events: Events, monkeypatch: pytest.MonkeyPatch) -> None:
     class Known:
         rsa_public_key = None
 
@@ -180,6 +180,8 @@ def test_oauth1(client: Client, events: Events) -> None:
     def orders() -> str:
         return "orders"
 
+    # Else an old release takes only https.
+    monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")
     url = "http://localhost/orders"
     answers = []
     for token in ("good-token", "bad-token", ""):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from brakit.guard import Call
     from brakit.patch import Patches
 
-SUPPORTS = ">=1.2"
+SUPPORTS = ">=1.3"
 
 RESULTS = {
     "missing_authorization": "anonymous",
