@@ -81,8 +81,10 @@ def reachable(url: str) -> str:
     driver = made.drivername.partition("+")[2]
     if driver and importlib.util.find_spec(driver) is None:
         pytest.skip(f"{driver} is not installed")
-    if driver == "psycopg" and sa.__version__.startswith("1."):
-        pytest.skip("SQLAlchemy 1.4 has no dialect for psycopg 3")
+    try:
+        made.get_dialect()
+    except sa.exc.NoSuchModuleError:
+        pytest.skip(f"SQLAlchemy {sa.__version__} has no dialect for {driver}")
     if made.host is not None:
         try:
             socket.create_connection((made.host, made.port or 0), timeout=2).close()
