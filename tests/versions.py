@@ -20,7 +20,7 @@ INSTRUMENTATIONS = ROOT / "sdk/src/brakit/instrumentations"
 TESTS = ROOT / "sdk/tests/instrumentations"
 TOOLS = ("hypothesis", "jsonschema", "psutil", "pytest", "pytest-asyncio", "pytest-timeout", "uvicorn", "waitress")
 """What every test needs, no newer than everywhere else, except where it is the library itself."""
-OLD = ("-W", "ignore::DeprecationWarning", "-W", "ignore::PendingDeprecationWarning", "-W", "ignore::SyntaxWarning")
+OLD = ("-W", "ignore")
 """What an old library says on a Python newer than itself is no fault of ours."""
 
 
@@ -34,42 +34,57 @@ class Library(NamedTuple):
     """What has to be as old as the target; each line takes the place of one in `beside`."""
 
 
+SETUPTOOLS = "setuptools<81"
+"""The last with `pkg_resources`."""
 LIBRARIES = {
-    "aiohttp": Library(tests=("clients/test_aiohttp.py", "web/test_aiohttp_web.py"), beside=("httpx", "websockets")),
+    "MySQLdb": Library(distribution="mysqlclient", beside=("sqlalchemy", "pymysql")),
+    "aiohttp": Library(
+        tests=("clients/test_aiohttp.py", "web/test_aiohttp_web.py"), beside=("httpx", "websockets"), lowest=("yarl<1.9.9",)
+    ),
     "aiomysql": Library(beside=("sqlalchemy[asyncio]",)),
     "aiosqlite": Library(beside=("sqlalchemy[asyncio]",)),
-    "apscheduler": Library(),
+    "apscheduler": Library(lowest=(SETUPTOOLS, "tzlocal<3")),
     "arq": Library(beside=("redis<6",)),
     "asyncmy": Library(beside=("sqlalchemy[asyncio]",)),
     "asyncpg": Library(beside=("sqlalchemy[asyncio]",)),
-    "bottle": Library(beside=("httpx",)),
-    "celery": Library(distribution="celery[redis]", beside=("redis",)),
+    "bottle": Library(beside=("httpx", "websockets")),
+    "celery": Library(distribution="celery[redis]", lowest=(SETUPTOOLS,)),
     "django": Library(tests=("django",), beside=("djangorestframework", "httpx", "psycopg[binary]")),
-    "dramatiq": Library(distribution="dramatiq[redis,rabbitmq]"),
+    "dramatiq": Library(distribution="dramatiq[rabbitmq]", beside=("redis",), lowest=("redis<5",)),
     "elastic_transport": Library(beside=("elasticsearch", "aiohttp")),
     "falcon": Library(beside=("httpx", "websockets")),
     "fastapi": Library(beside=("httpx", "python-multipart")),
-    "flask": Library(beside=("flask[async]", "httpx", "starlette")),
-    "flask_login": Library(beside=("flask",)),
-    "httpx": Library(),
+    "flask": Library(distribution="flask[async]", beside=("httpx", "starlette"), lowest=("werkzeug<2.1", "jinja2<3.1")),
+    "flask_login": Library(beside=("flask",), lowest=("flask<2.3", "werkzeug<2.3")),
     "huey": Library(beside=("redis",)),
     "jwt": Library(distribution="pyjwt"),
-    "litestar": Library(beside=("httpx", "websockets")),
+    "litestar": Library(beside=("httpx", "websockets"), lowest=("sniffio", "annotated-types")),
     "mysql": Library(distribution="mysql-connector-python", beside=("sqlalchemy",)),
+    "peewee": Library(
+        tests=("test_peewee.py", "test_peewee_async.py"),
+        beside=("aiomysql", "aiosqlite", "asyncpg", "greenlet", "psycopg[binary]", "psycopg2-binary", "pymysql"),
+    ),
     "psycopg": Library(distribution="psycopg[binary,pool]", beside=("sqlalchemy[asyncio]",)),
     "psycopg2": Library(distribution="psycopg2-binary", beside=("sqlalchemy",)),
     "pymysql": Library(beside=("sqlalchemy",)),
-    "pyramid": Library(beside=("httpx",)),
-    "quart": Library(beside=("httpx", "websockets")),
-    "redis": Library(),
-    "rest_framework": Library(distribution="djangorestframework", beside=("django", "httpx", "psycopg[binary]")),
+    "pyodbc": Library(beside=("sqlalchemy",)),
+    "pyramid": Library(beside=("httpx", "websockets"), lowest=(SETUPTOOLS,)),
+    "quart": Library(beside=("httpx", "websockets"), lowest=("flask<3.1",)),
+    "requests": Library(tests=("clients/test_requests.py",)),
+    "rest_framework": Library(
+        distribution="djangorestframework",
+        tests=("django/test_rest_framework.py",),
+        beside=("django", "httpx", "psycopg[binary]"),
+        lowest=("django<5",),
+    ),
     "rq": Library(beside=("redis",)),
-    "sanic": Library(beside=("httpx", "websockets")),
+    "sanic": Library(beside=("httpx", "websockets"), lowest=("websockets<12",)),
     "sqlalchemy": Library(
         distribution="sqlalchemy[asyncio]",
         tests=("sqlalchemy",),
         beside=("aiosqlite", "asyncpg", "psycopg[binary]", "psycopg2-binary", "pymysql"),
     ),
+    "tortoise": Library(distribution="tortoise-orm", beside=("asyncmy", "asyncpg", "psycopg[binary,pool]")),
     "starlette": Library(
         tests=("test_starlette.py", "web/test_websockets.py"), beside=("fastapi", "httpx", "python-multipart", "websockets")
     ),
@@ -101,11 +116,14 @@ def requirements(name: str, supports: str, end: str) -> list[str]:
     library = LIBRARIES.get(name, Library())
     target = library.distribution or name.replace("_", "-")
     bound = "==" + supports.partition(",")[0].removeprefix(">=") if end == "lowest" else supports
-    known = {_name(requirement): requirement for requirement in (*(bounds()[tool] for tool in TOOLS), *library.beside)}
+    known = {
+        _name(target): "",
+        **{_name(requirement): requirement for requirement in (*(bounds()[tool] for tool in TOOLS), *library.beside)},
+    }
     if end == "lowest":
         known |= {_name(requirement): requirement for requirement in library.lowest}
-    known[_name(target)] = target + bound
-    return list(known.values())
+    del known[_name(target)]
+    return [*known.values(), target + bound]
 
 
 def _name(requirement: str) -> str:

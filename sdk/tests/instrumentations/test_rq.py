@@ -60,9 +60,7 @@ def queue(connection: Any, client: Client) -> Iterator[Any]:
     sys.modules.setdefault(__name__, sys.modules[add.__module__])
     made: Any = rq.Queue(f"brakit{uuid.uuid4().hex[:8]}", connection=connection)
     yield made
-    ids = [
-        id for registry in (made.finished_job_registry, made.failed_job_registry) for id in registry.get_job_ids(cleanup=False)
-    ]
+    ids = [id for registry in (made.finished_job_registry, made.failed_job_registry) for id in registry.get_job_ids()]
     made.delete(delete_jobs=True)
     keys = [f"rq:{kind}:{id}" for id in ids for kind in ("job", "results")]
     connection.delete(*keys, *connection.scan_iter(f"rq:*{made.name}*", count=1000), "brakit:nothing")

@@ -12,7 +12,9 @@ async def main():
     task = asyncio.ensure_future(fail())
     await asyncio.sleep(0.01)
     del task
-uvloop.run(main())
+loop = uvloop.new_event_loop()
+loop.run_until_complete(main())
+loop.close()
 """
 
 

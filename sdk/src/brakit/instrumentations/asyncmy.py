@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from brakit.guard import Call
     from brakit.patch import Patches
 
-SUPPORTS = ">=0.2.5"
+SUPPORTS = ">=0.2.9"
 
 
 def instrument(patch: Patches) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from brakit.instrumentations._exchange import Exchange
     from brakit.patch import Patches
 
-SUPPORTS = ">=0.12"
+SUPPORTS = ">=0.12.19"
 FRAMEWORK = True
 
 

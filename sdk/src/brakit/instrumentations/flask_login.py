@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from brakit.guard import Call, Probe
     from brakit.patch import Patches
 
-SUPPORTS = ">=0.6"
+SUPPORTS = ">=0.6.2"
 
 PROVIDER = "flask-login"
 

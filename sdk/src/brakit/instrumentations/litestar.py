@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from brakit.instrumentations._exchange import Exchange
     from brakit.patch import Patches
 
-SUPPORTS = ">=2.12,<3"
+SUPPORTS = ">=2.13,<3"
 FRAMEWORK = True
 
 ANSWERS = "litestar.middleware._internal.exceptions.middleware"

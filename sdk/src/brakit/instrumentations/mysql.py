@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from brakit.instrumentations._dbapi import Query
     from brakit.patch import Patches
 
-SUPPORTS = ">=8.0.23"
+SUPPORTS = ">=8.0.32"
 DISTRIBUTION = "mysql-connector-python"
 """`mysql` itself is an empty package."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from brakit.guard import Call
     from brakit.patch import Patches
 
-SUPPORTS = ">=0.20"
+SUPPORTS = ">=0.22"
 
 
 def instrument(patch: Patches) -> None:

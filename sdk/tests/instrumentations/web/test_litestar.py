@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import litestar
+import litestar.params
 import pytest
 from litestar.background_tasks import BackgroundTask
 from litestar.exceptions import PermissionDeniedException
-from litestar.params import FromPath
 from litestar.response import File, Redirect, Stream
 from sdk.tests.instrumentations.web.contract import Background, Counter, Debug, Leaving, Sockets, Sold, log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from litestar.params import FromPath
+else:
+    # An older one needs no mark at what comes from the path.
+    FromPath = getattr(litestar.params, "FromPath", Annotated[TypeVar("T"), litestar.params.Parameter()])
 
 
 class TestLitestar(Debug, Leaving, Background, Sockets):
