@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 32 * 1024 * 1024
 """Bytes of bodies and texts held at most, beside the records themselves."""
+LOOK_NS = 10_000_000
 FLUSH_AT = 20
 """Records at which the sender is woken early; the seed's threshold."""
 
@@ -57,14 +58,23 @@ class Buffer:
         self.awake = False
         self.overflow = Counter()
         self.pid = getpid()
+        self.look_at = 0
+
+    def check(self, now: int) -> None:
+        """Whether this is still the process that it was: some servers fork without running Python's at-fork hooks (uWSGI).
+
+        Asking the system costs as much as taking a record, so it is asked every 10 ms.
+        """
+        self.look_at = now + LOOK_NS
+        if self.pid != getpid():
+            self.forked()
 
     def append(self, record: Record) -> None:
         """Take a record, unless its owner is left out; the oldest goes when there is no room."""
         if record.owner is not None and record.owner.muted:
             return
-        # Some servers fork without running Python's at-fork hooks (uWSGI), so the process id is compared here.
-        if self.pid != getpid():
-            self.forked()
+        if record.ended > self.look_at:
+            self.check(record.ended)
         records = self.records
         if record.cost:
             self.bytes += record.cost

@@ -38,7 +38,8 @@ class Body:
     def __init__(self) -> None:
         self.chunks: list[bytes] = []
         self.held = 0
-        self.keep = False
+        # None until the first bytes: most requests have none, and a look at the headers is dear.
+        self.keep: bool | None = None
         self.size = 0
         self.touched = False
 
@@ -68,6 +69,10 @@ class Exchange:
     )  # fmt: skip
 
     def __init__(self, client: Client, source: Any, method: str, path: str, url: str, headers: Pairs, ids: Ids) -> None:
+        started = clock()
+        # Before an id is taken: those that are ready may be another process's.
+        if started > client.buffer.look_at:
+            client.buffer.check(started)
         owner, _, span_id = context.request_owner(ids.request_id, ids.traceparent)
         self.record = record = Record(
             "request",
@@ -79,6 +84,7 @@ class Exchange:
                 "headers": headers,
                 "parent_fetch_id": ids.fetch_id or span_id,
             },
+            started,
         )
         record.owner = owner
         self.client = client
@@ -113,8 +119,10 @@ class Exchange:
     def read(self, chunk: Any) -> None:
         """The app has read `chunk` of the request's body."""
         body = self.request
-        if not body.touched:
-            body.touched = True
+        body.touched = True
+        if not chunk:
+            return
+        if body.keep is None:
             body.keep = self.client.config.bodies and is_text(self.record.data["headers"])  # type: ignore[arg-type]
         body.add(chunk)
 
@@ -123,13 +131,16 @@ class Exchange:
         self.response_start = clock()
         self.status = status
         self.response_headers = headers
-        self.response.keep = self.client.config.bodies and self.method != "HEAD" and is_text(headers)
+        self.response.keep = None
 
     def sending(self, chunk: Any) -> None:
         """The app hands over `chunk` of the answer's body."""
         if chunk and not self.left:
             self.committed = True
-            self.response.add(chunk)
+            body = self.response
+            if body.keep is None:
+                body.keep = self.client.config.bodies and self.method != "HEAD" and is_text(self.response_headers)
+            body.add(chunk)
 
     def measure(self) -> None:
         """The server sends a file by itself: its size is what the headers say."""
@@ -243,6 +254,9 @@ class Ids:
         self.traceparent = traceparent if traceparent and len(traceparent) <= MAX_TRACEPARENT else None
         # 16 digits from us, 32 from the Python SDK before us, a UUID from Node.
         self.fetch_id = fetch_id if fetch_id and len(fetch_id) in (16, 32, 36) and _HEX.issuperset(fetch_id) else None
+
+
+NO_IDS = Ids(None, None, None)
 
 
 def header(headers: Pairs, wanted: str) -> str:

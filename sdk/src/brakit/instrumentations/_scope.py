@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from brakit import context
-from brakit.instrumentations._exchange import DASHBOARD, KEY, Exchange, Ids, dashboard, header, quoted
+from brakit.instrumentations._exchange import DASHBOARD, KEY, NO_IDS, Exchange, Ids, dashboard, header, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,12 +81,14 @@ def begin(client: Client, scope: Scope) -> AsgiExchange | str:
         location = dashboard(client, method, peer[0], header(headers, "host"), server[1], url)
         if location is not None:
             return location
+    ids = NO_IDS
     found: dict[bytes, str | None] = {}
     for name, value in headers:
         if name in _IDS:
             # One that came twice cannot be believed.
             found[name] = None if name in found or len(value) > 512 else value.decode("latin-1")
-    ids = Ids(found.get(_REQUEST_ID), found.get(_TRACEPARENT), found.get(_FETCH_ID))
+    if found:
+        ids = Ids(found.get(_REQUEST_ID), found.get(_TRACEPARENT), found.get(_FETCH_ID))
     exchange = (AsgiExchange if web else Connection)(client, scope, method, path, url, headers, ids)
     scope[KEY] = exchange
     return exchange
