@@ -7,7 +7,7 @@ import os
 import sys
 from _thread import allocate_lock
 
-from brakit import guard
+from brakit import context, guard
 from brakit.activation import Decision, decide
 from brakit.buffer import Buffer
 from brakit.clocks import wall
@@ -128,6 +128,7 @@ class Client:
     def forked(self) -> None:
         """In a child process: what is buffered and under way is the parent's to send; thread and locks do not exist here."""
         self.buffer.reset()
+        context.forget_ids()
         self.started = wall() / 1e6
         sender, self.sender = self.sender, None
         self._starting = [True]

@@ -350,7 +350,14 @@ def _subject(tokens: list[Token], at: int, verb: str) -> str:
 
 # Transactions
 
-_MARKS = {"BEGIN": "begin", "COMMIT": "commit", "END": "commit", "ABORT": "rollback", "SAVEPOINT": "savepoint", "RELEASE": "release"}
+_MARKS = {
+    "BEGIN": "begin",
+    "COMMIT": "commit",
+    "END": "commit",
+    "ABORT": "rollback",
+    "SAVEPOINT": "savepoint",
+    "RELEASE": "release",
+}
 
 
 def _mark(tokens: list[Token]) -> str | None:
