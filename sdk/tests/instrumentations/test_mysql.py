@@ -119,7 +119,12 @@ def test_transactions_have_a_name_and_marks_each(
     reachable("MariaDB", 3306)
     if not pure and not mysql.connector.HAVE_CEXT:
         pytest.skip("mysql-connector-python is installed without its C extension")
-    connection: Any = mysql.connector.connect(**ADDRESS, use_pure=pure)
+    connection: Any
+    try:
+        connection = mysql.connector.connect(**ADDRESS, use_pure=pure)
+    except mysql.connector.ProgrammingError as error:
+        # Before 8.0.33 the pure one knows MariaDB's character sets by other names.
+        pytest.skip(f"this release cannot talk to this server ({error})")
     cursor = connection.cursor(buffered=True)
     cursor.execute("CREATE TEMPORARY TABLE t (id INTEGER, name TEXT) ENGINE=InnoDB")
     events()
