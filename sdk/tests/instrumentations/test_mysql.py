@@ -123,7 +123,7 @@ def test_transactions_have_a_name_and_marks_each(
     try:
         connection = mysql.connector.connect(**ADDRESS, use_pure=pure)
     except mysql.connector.ProgrammingError as error:
-        # Before 8.0.33 the pure one knows MariaDB's character sets by other names.
+        # The pure one of some older releases does not know the names of this MariaDB's character sets.
         pytest.skip(f"this release cannot talk to this server ({error})")
     cursor = connection.cursor(buffered=True)
     cursor.execute("CREATE TEMPORARY TABLE t (id INTEGER, name TEXT) ENGINE=InnoDB")
