@@ -53,7 +53,7 @@ LIBRARIES = {
     "dramatiq": Library(distribution="dramatiq[rabbitmq]", beside=("redis",), lowest=("redis<5",)),
     "elastic_transport": Library(beside=("elasticsearch", "aiohttp")),
     "falcon": Library(beside=("httpx", "websockets")),
-    "fastapi": Library(beside=("httpx", "python-multipart")),
+    "fastapi": Library(beside=("httpx", "python-multipart"), lowest=("aiofiles", "pydantic<2")),
     "flask": Library(distribution="flask[async]", beside=("httpx", "starlette"), lowest=("werkzeug<2.1", "jinja2<3.1")),
     "flask_login": Library(beside=("flask",), lowest=("flask<2.3", "werkzeug<2.3")),
     "huey": Library(beside=("redis",)),
@@ -87,7 +87,9 @@ LIBRARIES = {
     ),
     "tortoise": Library(distribution="tortoise-orm", beside=("asyncmy", "asyncpg", "psycopg[binary,pool]")),
     "starlette": Library(
-        tests=("test_starlette.py", "web/test_websockets.py"), beside=("fastapi", "httpx", "python-multipart", "websockets")
+        tests=("test_starlette.py", "web/test_websockets.py"),
+        beside=("fastapi", "httpx", "python-multipart", "websockets"),
+        lowest=("aiofiles", "fastapi==0.65", "pydantic<2"),
     ),
     "tornado": Library(beside=("httpx", "websockets")),
     "uvicorn": Library(beside=("fastapi", "flask", "httpx", "starlette")),

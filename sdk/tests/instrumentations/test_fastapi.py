@@ -30,6 +30,10 @@ class Own(security.OAuth2PasswordBearer):
         return await super().__call__(request)
 
 
+# An old FastAPI does not find what the text of such an annotation means.
+Own.__call__.__annotations__["request"] = fastapi.Request
+
+
 def guarded(dependency: Any) -> fastapi.FastAPI:
     app = fastapi.FastAPI()
     asked: Any = fastapi.Security(dependency)

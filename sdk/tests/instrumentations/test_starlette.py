@@ -240,7 +240,7 @@ async def test_validation(client: Client, events: Events) -> None:
 
     data = await data_of(events, app, "/things", "POST", content=b'{"a":"x"}', headers={"content-type": "application/json"})
     assert (data["statusCode"], data["requestBody"], data["requestSize"]) == (422, '{"a":"x"}', 9)
-    assert "int_parsing" in data["responseBody"]
+    assert "valid integer" in data["responseBody"]
 
 
 async def test_an_upload_that_the_view_does_not_read(client: Client, events: Events) -> None:

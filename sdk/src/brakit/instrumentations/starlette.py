@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from brakit.instrumentations._exchange import Exchange
     from brakit.patch import Patches
 
-SUPPORTS = ">=0.27"
+SUPPORTS = ">=0.14.2"
 FRAMEWORK = True
 
 PREFIX = "brakit.prefix"
@@ -93,5 +93,6 @@ def _by_endpoint(scope: _asgi.Scope) -> Any:
         if hasattr(route, "routes"):
             if route.app is endpoint:
                 return route
-            routes[:0] = route.routes
+            # None, for a plain app below a mount of before 0.20.
+            routes[:0] = route.routes or ()
     return None
