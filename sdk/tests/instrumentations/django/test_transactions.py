@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -183,6 +184,8 @@ connection.close_pool()
 
 def test_the_wait_for_djangos_pool(run: Run, schema: str) -> None:
     pytest.importorskip("psycopg_pool")
+    if tuple(map(int, importlib.metadata.version("django").split(".")[:2])) < (5, 1):
+        pytest.skip("Django has no pools before 5.1")
     imports = "import brakit, django; from django.conf import settings; "
     imports += "settings.DATABASES['default']['OPTIONS']['pool'] = {'min_size': 1, 'max_size': 1}"
     events = run(POOL, imports=imports, SCHEMA=schema)
