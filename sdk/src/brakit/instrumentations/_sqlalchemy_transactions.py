@@ -95,21 +95,20 @@ class Transactions:
         # A plain class attribute, so that reading one that was never set costs no exception.
         patch.replace(Connection, "_brakit_transaction", None)
         patch.hook(RootTransaction, "__init__", "sqlalchemy:RootTransaction.__init__", self.beginning, self.begun)
-        for holder, name, before in (
-            (RootTransaction, "_do_commit", self.committing),
-            (RootTransaction, "_do_rollback", self.rolling_back),
-            (RootTransaction, "_do_deactivate", self.rolling_back),  # the rollback of a transaction within one, before 2.0
-            (RootTransaction, "_do_close", self.closing),
-            (TwoPhaseTransaction, "prepare", self.preparing),
-            (Connection, "commit_prepared", self.committing_prepared),
-            (Connection, "rollback_prepared", self.rolling_back_prepared),
+        for holder, name, before, after in (
+            (RootTransaction, "_do_commit", self.committing, self.ended),
+            (RootTransaction, "_do_rollback", self.rolling_back, self.ended),
+            (RootTransaction, "_do_deactivate", self.rolling_back, self.ended),  # by a transaction within it, before 2.0
+            (RootTransaction, "_do_close", self.closing, None),
+            (TwoPhaseTransaction, "prepare", self.preparing, self.done),
+            (Connection, "commit_prepared", self.committing_prepared, self.done),
+            (Connection, "rollback_prepared", self.rolling_back_prepared, self.done),
         ):
             if name in vars(holder):
-                after = self.prepared if name == "prepare" else self.ended
                 patch.hook(holder, name, f"sqlalchemy:{holder.__name__}.{name}", before, after, self.failed)
         if "autocommit" in Connection._commit_impl.__code__.co_varnames:  # before 2.0
             place = "sqlalchemy:Connection._commit_impl"
-            patch.hook(Connection, "_commit_impl", place, self.autocommitting, self.prepared, self.failed)
+            patch.hook(Connection, "_commit_impl", place, self.autocommitting, self.done, self.failed)
         patch.hook(QueuePool, "_do_get", "sqlalchemy:QueuePool._do_get", self.waiting, self.waited, self.waited_in_vain)
         for module, path in IN_TASKS:
             patch.when(module, f"{module}:{path}", follow, patch, module, path)
@@ -167,11 +166,11 @@ class Transactions:
         query.started = clock()
         return query
 
-    def ended(self, query: Query, holder: Any, _result: Any) -> None:
-        self.prepared(query, holder, _result)
-        getattr(holder, "connection", holder)._brakit_transaction = None
+    def ended(self, query: Query, transaction: Any, result: Any) -> None:
+        self.done(query, transaction, result)
+        transaction.connection._brakit_transaction = None
 
-    def prepared(self, query: Query, _holder: Any, _result: Any) -> None:
+    def done(self, query: Query, _holder: Any, _result: Any) -> None:
         query.ended = clock()
         query.over = True
         query.emit(self.buffer)
@@ -210,5 +209,6 @@ class Transactions:
 
 
 def autocommits(connection: Any) -> bool:
-    ask = getattr(connection, "_is_autocommit_isolation", None) or connection._is_autocommit  # before 1.4.27
+    # Early releases of 1.4 have another name for it.
+    ask = getattr(connection, "_is_autocommit_isolation", None) or connection._is_autocommit
     return bool(ask())

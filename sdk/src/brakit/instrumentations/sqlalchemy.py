@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from brakit.client import Client
     from brakit.patch import Patches
 
-SUPPORTS = ">=1.4.0"
+SUPPORTS = ">=1.4"
 
 HOUSEKEEPING = (
     *("do_begin", "do_commit", "do_rollback", "do_ping", "do_close", "set_isolation_level", "reset_isolation_level"),
