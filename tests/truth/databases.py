@@ -124,6 +124,7 @@ class Postgres(Server):
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         self.start(str(folder / "postgres"), "-D", data, *options)
+        self.read = 0
         self.ready(psycopg.OperationalError)
 
     def prepare(self) -> None:
@@ -131,15 +132,16 @@ class Postgres(Server):
             connection.execute(CREATE.format(serial="serial"))
 
     def statements(self) -> list[Statement]:
-        """Every statement so far. What a backend logs comes into the file in order: the last one is ours."""
+        """Every statement since the last time. What a backend logs comes into the file in order: the last one is ours."""
         last = f"last_{uuid.uuid4().hex}"
         with psycopg.connect(self.address, autocommit=True) as connection:
             connection.execute(f"SELECT 1 AS {last}")
         path = self.folder / "statements.csv"
         until = time.monotonic() + 20
-        while last not in (text := path.read_text(encoding="utf-8", errors="replace")):
+        while last not in (text := self._rest(path)):
             assert time.monotonic() < until, "the log does not come to its end"
             time.sleep(0.05)
+        self.read += len(text.encode())
         csv.field_size_limit(sys.maxsize)
         found = []
         for row in csv.reader(text.splitlines(keepends=True)):
@@ -147,6 +149,13 @@ class Postgres(Server):
             if match:
                 found.append(Statement(f"postgres {row[SESSION]}", match[1]))
         return found
+
+    def _rest(self, path: Path) -> str:
+        """The whole lines that have not been read yet."""
+        with path.open("rb") as log:
+            log.seek(self.read)
+            whole, end, _ = log.read().rpartition(b"\n")
+        return (whole + end).decode()
 
     def stop(self) -> None:
         # SIGINT is its fast shutdown: it ends the connections of others as well.
@@ -177,13 +186,15 @@ class MariaDB(Server):
             cursor.execute(CREATE.format(serial="integer AUTO_INCREMENT"))
 
     def statements(self) -> list[Statement]:
-        """Every statement so far."""
+        """Every statement since the last time."""
         connection = pymysql.connect(host="127.0.0.1", port=self.port, user="root", autocommit=True)
         with connection, connection.cursor() as cursor:
             cursor.execute(
                 "SELECT thread_id, convert(argument USING utf8mb4) FROM mysql.general_log WHERE command_type IN ('Query', 'Execute')"
             )
-            return [Statement(f"mariadb {thread}", text) for thread, text in cursor.fetchall()]
+            found = [Statement(f"mariadb {thread}", text) for thread, text in cursor.fetchall()]
+            cursor.execute("TRUNCATE TABLE mysql.general_log")
+            return found
 
 
 def postgres() -> Postgres:

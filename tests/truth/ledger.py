@@ -57,7 +57,8 @@ class Truth:
     def read_calls(self, log: Iterable[Seen]) -> None:
         for seen in log:
             match = TOKEN.search(seen.path)
-            if match:
+            if match and not seen.path.startswith("/hop/"):
+                # The redirect on the way belongs to the call that ends elsewhere.
                 self.tokens[match[0]] += 1
                 self.ids[match[0]] = (seen.headers.get("x-brakit-fetch-id", ""), seen.headers.get("x-brakit-request-id", ""))
 
@@ -130,6 +131,8 @@ class Captured:
     """The events of one app, sorted by token."""
 
     tokens: Counter[str] = field(default_factory=Counter)
+    sets: Counter[str] = field(default_factory=Counter)
+    """The same, with each set of parameters of an executemany counted."""
     events: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
     marks: Counter[Mark] = field(default_factory=Counter)
     others: Counter[str] = field(default_factory=Counter)
@@ -154,7 +157,8 @@ class Captured:
                 # Libraries log what they call.
                 continue
             elif event["type"] in TEXT and (match := TOKEN.search(data.get(TEXT[event["type"]], ""))):
-                found.tokens[match[0]] += weight(data)
+                found.tokens[match[0]] += 1
+                found.sets[match[0]] += int(data.get("batchSize") or 1)
                 found.events[match[0]].append(event)
             elif event["type"] == "db.query":
                 found.others[beginning(data["sql"])] += 1
@@ -166,10 +170,14 @@ class Captured:
         """The marker of the request that the event is filed under; empty for nobody's."""
         return self.owners.get(event.get("ownerId") or event.get("parentId") or "", "")
 
-
-def weight(data: Json) -> int:
-    """For how many statements a record stands: PostgreSQL gets each set of an executemany, PyMySQL makes one statement of them."""
-    return int(data.get("batchSize") or 1) if data.get("system") == "postgresql" else 1
+    def number(self, token: str, really: int) -> int:
+        """For how many statements the token's records stand: a library sends an executemany as one statement or as many."""
+        if self.sets[token] == really:
+            return really
+        if not really and "_cut_" in token and all(event["data"].get("error") for event in self.events[token]):
+            # Given up before it got out: only the app's side knows of it.
+            return self.tokens[token] - 1
+        return self.tokens[token]
 
 
 def beginning(statement: str) -> str:
@@ -183,7 +191,8 @@ def compare(cells: dict[str, Row], truth: Truth, captured: Captured) -> None:
         row = cells.get(token.partition("_")[0])
         if row is None:
             continue
-        really, found = truth.tokens[token], captured.tokens[token]
+        really = truth.tokens[token]
+        found = captured.number(token, really)
         row.truth += really
         row.captured += found
         row.add("missing", max(0, really - found), token)
@@ -205,8 +214,8 @@ def compare(cells: dict[str, Row], truth: Truth, captured: Captured) -> None:
 def check(row: Row, token: str, event: Json, truth: Truth, captured: Captured) -> None:
     """Whether the event lies under its request, and names the line that made it."""
     if event["type"] == "request":
-        expected = 101 if row.style == "socket" else 500 if "error" in row.style else 200
-        if event["data"]["statusCode"] != expected:
+        status = 101 if row.style == "socket" else 500 if "error" in row.style else 200
+        if event["data"]["statusCode"] != status:
             row.add("owner", 1, f"{token} has status {event['data']['statusCode']}")
         return
     owner = captured.owner(event)
@@ -214,11 +223,21 @@ def check(row: Row, token: str, event: Json, truth: Truth, captured: Captured) -
         row.add("owner", 1, f"{token} is filed under {owner or 'nobody'}")
     if event["type"] == "fetch":
         fetch, request = truth.ids.get(token, ("", ""))
-        if fetch != event["data"].get("fetchId"):
+        if not truth.tokens[token] and event["data"].get("error"):
+            # Given up before it got out.
+            pass
+        elif fetch != event["data"].get("fetchId"):
             row.add("owner", 1, f"{token} was sent as {fetch or 'nothing'}")
         elif captured.owners.get(request, "") != token.partition("_")[0]:
             row.add("owner", 1, f"{token} was sent for {captured.owners.get(request, 'nobody')}")
-    if function(event) != token.split("_")[2]:
+    thrown = event["data"].get("exception")
+    if thrown:
+        errors = [error["id"] for error in captured.events[thrown["message"]]]
+        if [event["data"].get("errorId")] != errors:
+            row.add("owner", 1, f"{token} tells of {event['data'].get('errorId')}, not of {errors}")
+    expected = (token.split("_")[2], "" if "_cut_" in token else None)
+    # What asyncio makes a task of, as `wait_for` does, has no line of the app's on its stack.
+    if function(event) not in expected:
         row.add("line", 1, f"{token} at {event['data'].get('callsite')}")
 
 

@@ -86,7 +86,11 @@ def test_no_difference_is_none() -> None:
         (lambda events: events.__setitem__(3, fetch("f1", OTHER)), (0, 0, 1, 0)),
         (lambda events: events[0]["data"].update(statusCode=500), (0, 0, 1, 0)),
         (lambda events: events.__setitem__(2, query(QUERY, function="Pool.run")), (0, 0, 0, 1)),
-        (lambda events: events.__setitem__(2, query(QUERY, batchSize=3)), (0, 2, 0, 0)),
+        (lambda events: events.__setitem__(2, query(QUERY, batchSize=3)), (0, 0, 0, 0)),
+        (lambda events: events.extend([query(QUERY, batchSize=3)] * 2), (0, 2, 0, 0)),
+        (lambda events: events.append(query("SELECT 1 AS m1_a_cut_1", function="")), (0, 1, 0, 0)),
+        (lambda events: events.append(query("SELECT 1 AS m1_a_cut_1", function="", error="TimeoutError")), (0, 0, 0, 0)),
+        (lambda events: events.extend([query("SELECT 1 AS m1_a_cut_1", function="", error="TimeoutError")] * 2), (0, 1, 0, 0)),
     ],
 )
 def test_a_difference_is_seen(change: Callable[[list[Json]], object], expected: tuple[int, ...]) -> None:
@@ -118,4 +122,5 @@ def test_transaction_control_belongs_to_what_it_encloses() -> None:
 def test_what_is_left_out_is_seen(witnesses: Witnesses, tmp_path: Path, skip: str, style: str, figure: str, tokens: int) -> None:
     [row] = run("starlette", witnesses, tmp_path, (style,), BRAKIT_SKIP=skip)
     assert getattr(row, figure) >= tokens * row.requests, row
-    assert row.wrong() == getattr(row, figure), row.examples
+    # A COMMIT that is nobody's is missing where it belongs.
+    assert row.wrong() == row.missing + getattr(row, figure) * (figure != "missing"), row.examples

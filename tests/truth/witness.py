@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 Json = dict[str, Any]
 
+SLOW_S = 60
+
 
 class Seen(NamedTuple):
     """One request, as it came in."""
@@ -21,7 +23,10 @@ class Seen(NamedTuple):
 
 
 class Witness:
-    """Listens on a free port of 127.0.0.1. Every request gets `status`, and a small JSON body unless that is 204."""
+    """Listens on a free port of 127.0.0.1. Every request gets `status`, and a small JSON body unless that is 204.
+
+    `/slow/…` is not answered before anybody has lost patience; `/hop/…` leads to the path without it.
+    """
 
     def __init__(self, status: int = 200) -> None:
         self.status = status
@@ -87,7 +92,12 @@ class Witness:
             # Logged before it is answered: who has the answer finds it in the log.
             self.log.append(Seen(method, path, headers, got))
             self.last = time.monotonic()
-            writer.write(answer)
+            if path.startswith("/slow/"):
+                await asyncio.sleep(SLOW_S)
+            if path.startswith("/hop/"):
+                writer.write(f"HTTP/1.1 302 There\r\nLocation: {path[4:]}\r\nContent-Length: 0\r\n\r\n".encode())
+            else:
+                writer.write(answer)
             await writer.drain()
             if headers.get("connection", "").lower() == "close":
                 return

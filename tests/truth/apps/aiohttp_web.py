@@ -57,6 +57,11 @@ async def error(request: web.Request) -> web.Response:
     return web.Response(text=await later.error(request.match_info["marker"]))
 
 
+@routes.get("/cut/{marker}")
+async def cut(request: web.Request) -> web.Response:
+    return web.Response(text=await later.cut(request.match_info["marker"]))
+
+
 @routes.get("/socket/{marker}")
 async def socket(request: web.Request) -> web.WebSocketResponse:
     connection = web.WebSocketResponse()

@@ -18,11 +18,13 @@ import httpx
 import psycopg
 import psycopg_pool
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from tests.truth.apps.book import Part, log
+from tests.truth.apps.book import Broken, Part, log
 from tests.truth.apps.sync_work import MARIADB_PORT, POSTGRES, SIZE, STUB, item
+
+PATIENCE_S = 0.25
 
 
 class Tools:
@@ -48,6 +50,10 @@ class Tools:
 
     async def engine(self) -> Any:
         address = POSTGRES.replace("postgresql:", "postgresql+asyncpg:")
+        return create_async_engine(address, pool_size=SIZE, max_overflow=0, pool_timeout=60)
+
+    async def orm_engine(self) -> Any:
+        address = POSTGRES.replace("postgresql:", "postgresql+psycopg:")
         return create_async_engine(address, pool_size=SIZE, max_overflow=0, pool_timeout=60)
 
     async def aiomysql(self) -> Any:
@@ -77,9 +83,12 @@ class Brief(Tools):
     async def engine(self) -> Any:
         return create_async_engine(POSTGRES.replace("postgresql:", "postgresql+asyncpg:"), poolclass=NullPool)
 
+    async def orm_engine(self) -> Any:
+        return create_async_engine(POSTGRES.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
+
     async def close(self) -> None:
         for name, tool in self.made.items():
-            if name == "engine":
+            if "engine" in name:
                 await tool.dispose()
             elif name == "httpx":
                 await tool.aclose()
@@ -113,7 +122,7 @@ _of_loop: dict[asyncio.AbstractEventLoop, Tools] = {}
 class AsyncWork(Part):
     """One part of a request's work, in async code."""
 
-    queries: tuple[str, ...] = ("asyncpg", "psycopg", "alchemy", "aiomysql")
+    queries: tuple[str, ...] = ("asyncpg", "psycopg", "alchemy", "aiomysql", "session", "prepared")
     calls = ("httpx", "aiohttp")
 
     def __init__(self, marker: str, name: str, tools: Tools | None = None) -> None:
@@ -135,6 +144,7 @@ class AsyncWork(Part):
             for name in (*self.queries, *self.calls):
                 await getattr(self, name)()
             self.log()
+            self.caught()
 
     async def some(self) -> None:
         """Two of the databases and one of the clients, other ones for each request."""
@@ -178,6 +188,42 @@ class AsyncWork(Part):
             await cursor.execute(f"INSERT INTO truth_item (name) VALUES (%s) /* {self.token('aiomysql', 2)} */", ("a",))
             await connection.commit()
 
+    async def session(self) -> None:
+        async with AsyncSession(await self.tool("orm_engine")) as session:
+            await session.execute(sa.select(item.c.id.label(self.token("session"))).limit(3))
+            async for _ in await session.stream(sa.text(f"SELECT generate_series(1, 5) AS {self.token('session', 2)}")):
+                pass
+            await session.commit()
+
+    async def prepared(self) -> None:
+        """A prepared statement that is executed twice, COPY, a cursor."""
+        pool = await self.tool("asyncpg")
+        async with pool.acquire() as connection:
+            statement = await connection.prepare(f"SELECT $1::int AS {self.token('prepared')}")
+            await statement.fetchval(1)
+            await statement.fetchval(2)
+            await connection.copy_from_query(f"SELECT 1 AS {self.token('prepared', 2)}", output=throw_away)
+            async with connection.transaction():
+                async for _ in connection.cursor(f"SELECT generate_series(1, 5) AS {self.token('prepared', 3)}", prefetch=2):
+                    pass
+
+    async def cut(self) -> None:
+        """What takes too long, and is cancelled or times out."""
+        with self:
+            async with (await self.tool("asyncpg")).acquire() as connection:
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(connection.fetchval(f"SELECT pg_sleep(20) AS {self.token('cut')}"), PATIENCE_S)
+            async with (await self.tool("psycopg")).connection() as connection:
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(connection.execute(f"SELECT pg_sleep(20) AS {self.token('cut', 2)}"), PATIENCE_S)
+                await connection.rollback()
+            with contextlib.suppress(httpx.TimeoutException):
+                await (await self.tool("httpx")).get(f"{STUB}/slow/{self.token('cut', 3)}", timeout=PATIENCE_S)
+            with contextlib.suppress(asyncio.TimeoutError):
+                call = (await self.tool("aiohttp")).get(f"{STUB}/slow/{self.token('cut', 4)}")
+                await asyncio.wait_for(call, PATIENCE_S)
+            self.log()
+
     async def httpx(self) -> None:
         client = await self.tool("httpx")
         (await client.post(f"{STUB}/{self.token('httpx')}", json={"a": 1})).raise_for_status()
@@ -189,3 +235,13 @@ class AsyncWork(Part):
 
     def log(self) -> None:
         log.info("%s", self.token("log"))
+
+    def caught(self) -> None:
+        try:
+            raise Broken(self.token("caught"))
+        except Broken:
+            log.exception("%s", self.token("caught", 2))
+
+
+async def throw_away(data: bytes) -> None:
+    return

@@ -57,6 +57,11 @@ def error(marker: str) -> str:
     return sync.error(marker)
 
 
+@app.get("/cut/<marker>")
+def cut(marker: str) -> str:
+    return sync.cut(marker)
+
+
 class Gunicorn(BaseApplication):  # type: ignore[misc]
     def __init__(self, port: int) -> None:
         self.port = port

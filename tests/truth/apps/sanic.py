@@ -34,6 +34,7 @@ put("pool", later.pool)
 put("gather", later.gather)
 put("thread", later.thread)
 put("error", later.error)
+put("cut", later.cut)
 
 
 @app.get("/after/<marker:str>")

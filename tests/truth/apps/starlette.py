@@ -51,6 +51,10 @@ async def error(request: Request) -> PlainTextResponse:
     return PlainTextResponse(await later.error(request.path_params["marker"]))
 
 
+async def cut(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(await later.cut(request.path_params["marker"]))
+
+
 async def socket(connection: WebSocket) -> None:
     await connection.accept()
     async for text in connection.iter_text():
@@ -68,6 +72,7 @@ app = Starlette(
         Route("/stream/{marker}", stream),
         Route("/stream_sync/{marker}", stream_sync),
         Route("/error/{marker}", error),
+        Route("/cut/{marker}", cut),
         WebSocketRoute("/socket/{marker}", socket),
     ]
 )

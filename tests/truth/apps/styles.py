@@ -48,6 +48,10 @@ class Sync:
         self.work(marker, "a").some()
         raise Broken(f"{marker}_a_error_1")
 
+    def cut(self, marker: str) -> str:
+        self.work(marker, "a").cut()
+        return marker
+
     def stream(self, marker: str) -> Iterator[bytes]:
         """The body; the first part is done before it starts."""
         first, *others = (self.work(marker, name) for name in "abc")
@@ -107,6 +111,10 @@ class Async:
     async def error(self, marker: str) -> str:
         await self.work(marker, "a").some()
         raise Broken(f"{marker}_a_error_1")
+
+    async def cut(self, marker: str) -> str:
+        await self.work(marker, "a").cut()
+        return marker
 
     async def stream(self, marker: str) -> AsyncIterator[bytes]:
         first, *others = (self.work(marker, name) for name in "abc")

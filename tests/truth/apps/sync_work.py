@@ -6,6 +6,7 @@ Each function has the name that stands in its tokens: the line that is captured 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import threading
 import urllib.request
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from queue import LifoQueue
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
@@ -21,8 +23,10 @@ import psycopg_pool
 import pymysql
 import requests
 import sqlalchemy as sa
+import urllib3
+from sqlalchemy.orm import Session
 
-from tests.truth.apps.book import Part, log
+from tests.truth.apps.book import Broken, Part, log
 
 STUB = os.environ["TRUTH_STUB"]
 POSTGRES = os.environ["TRUTH_POSTGRES"]
@@ -64,6 +68,10 @@ class Tools:
         self.engine = sa.create_engine(
             POSTGRES.replace("postgresql:", "postgresql+psycopg2:"), pool_size=SIZE, max_overflow=0, pool_timeout=60
         )
+        self.orm_engine = sa.create_engine(
+            POSTGRES.replace("postgresql:", "postgresql+psycopg:"), pool_size=SIZE, max_overflow=0, pool_timeout=60
+        )
+        self.urllib3 = urllib3.PoolManager()
         self.httpx = httpx.Client(timeout=60, trust_env=False)
 
 
@@ -80,8 +88,8 @@ def tools() -> Tools:
 class Work(Part):
     """One part of a request's work, in sync code."""
 
-    queries: tuple[str, ...] = ("psycopg", "psycopg2", "alchemy", "pymysql")
-    calls = ("requests", "httpx", "urllib")
+    queries: tuple[str, ...] = ("psycopg", "psycopg2", "alchemy", "pymysql", "session", "copied")
+    calls = ("requests", "httpx", "urllib", "urllib3", "http")
 
     def all(self) -> None:
         """Every library once."""
@@ -89,6 +97,7 @@ class Work(Part):
             for name in (*self.queries, *self.calls):
                 getattr(self, name)()
             self.log()
+            self.caught()
 
     def some(self) -> None:
         """Two of the databases and one of the clients, other ones for each request."""
@@ -134,8 +143,31 @@ class Work(Part):
             cursor.executemany(f"INSERT /* {self.token('pymysql', 2)} */ INTO truth_item (name) VALUES (%s)", [("a",), ("b",)])
             connection.commit()
 
+    def session(self) -> None:
+        with Session(tools().orm_engine) as session:
+            session.execute(sa.select(item.c.id.label(self.token("session"))).limit(3)).all()
+            with session.begin_nested():
+                session.execute(
+                    sa.insert(item).returning(item.c.id.label(self.token("session", 2))), [{"name": "a"}, {"name": "b"}]
+                )
+            session.commit()
+
+    def copied(self) -> None:
+        """COPY, a pipeline, a cursor of the server's."""
+        with tools().psycopg.connection() as connection:
+            with connection.cursor() as cursor, cursor.copy(f"COPY (SELECT 1 AS {self.token('copied')}) TO STDOUT") as copy:
+                list(copy)
+            with connection.pipeline():
+                connection.execute(f"SELECT 1 AS {self.token('copied', 2)}")
+                connection.execute(f"SELECT %s::int AS {self.token('copied', 3)}", (7,))
+            with connection.cursor("named") as cursor:
+                cursor.execute(f"SELECT generate_series(1, 5) AS {self.token('copied', 4)}")
+                while cursor.fetchmany(2):
+                    pass
+
     def requests(self) -> None:
-        requests.get(f"{STUB}/{self.token('requests')}", timeout=60).raise_for_status()
+        """By way of a redirect: one call."""
+        requests.get(f"{STUB}/hop/{self.token('requests')}", timeout=60).raise_for_status()
 
     def httpx(self) -> None:
         tools().httpx.post(f"{STUB}/{self.token('httpx')}", json={"a": 1}).raise_for_status()
@@ -144,5 +176,35 @@ class Work(Part):
         with urllib.request.urlopen(f"{STUB}/{self.token('urllib')}", timeout=60) as answer:
             answer.read()
 
+    def urllib3(self) -> None:
+        tools().urllib3.request("GET", f"{STUB}/{self.token('urllib3')}")
+
+    def http(self) -> None:
+        connection = http.client.HTTPConnection(urlsplit(STUB).netloc, timeout=60)
+        connection.request("GET", f"/{self.token('http')}")
+        connection.getresponse().read()
+        connection.close()
+
+    def cut(self) -> None:
+        """What takes too long, in all the ways to say so."""
+        with self:
+            with tools().psycopg.connection() as connection, contextlib.suppress(psycopg.Error), connection.transaction():
+                connection.execute("SET LOCAL statement_timeout = 100")
+                connection.execute(f"SELECT pg_sleep(20) AS {self.token('cut')}")
+            with contextlib.suppress(requests.Timeout):
+                requests.get(f"{STUB}/slow/{self.token('cut', 2)}", timeout=0.2)
+            with contextlib.suppress(httpx.TimeoutException):
+                tools().httpx.get(f"{STUB}/slow/{self.token('cut', 3)}", timeout=0.2)
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{STUB}/slow/{self.token('cut', 4)}", timeout=0.2)
+            self.log()
+
     def log(self) -> None:
         log.info("%s", self.token("log"))
+
+    def caught(self) -> None:
+        """An exception that is only logged: an error all the same."""
+        try:
+            raise Broken(self.token("caught"))
+        except Broken:
+            log.exception("%s", self.token("caught", 2))

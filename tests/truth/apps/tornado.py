@@ -61,6 +61,7 @@ def serve(port: int) -> None:
                 ("/gather/(.*)", handler(later.gather)),
                 ("/thread/(.*)", handler(later.thread)),
                 ("/error/(.*)", handler(later.error)),
+                ("/cut/(.*)", handler(later.cut)),
                 ("/after/(.*)", After),
                 ("/stream/(.*)", Stream),
                 ("/socket/(.*)", Socket),
