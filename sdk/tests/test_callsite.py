@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import greenlet  # type: ignore[import-untyped]
 import pytest
+import uvloop
 
 from brakit import callsite
 
@@ -86,7 +87,8 @@ def test_a_working_folder_that_is_gone_is_no_error(tmp_path: Path, monkeypatch: 
     assert callsite.is_own("some/where/else.py")
 
 
-def test_who_runs_the_loop_has_not_led_to_what_a_librarys_task_does() -> None:
+@pytest.mark.parametrize("make", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_who_runs_the_loop_has_not_led_to_what_a_librarys_task_does(make: Callable[[], asyncio.AbstractEventLoop]) -> None:
     library: dict[str, Any] = {"find": callsite.find, "sys": sys}
     exec(compile("async def work():\n    return find(sys._getframe())\n", LIBRARY, "exec"), library)
 
@@ -95,9 +97,21 @@ def test_who_runs_the_loop_has_not_led_to_what_a_librarys_task_does() -> None:
         (gathered,) = await asyncio.gather(library["work"]())
         return awaited, gathered
 
-    awaited, gathered = asyncio.run(main())
+    # As a server does it: no file of asyncio's lies in between.
+    loop = make()
+    awaited, gathered = loop.run_until_complete(main())
+    loop.close()
     assert awaited[0].co_name == "main"
     assert gathered is None
+
+
+async def test_a_plain_function_inside_a_task_is_the_line() -> None:
+    library = code("def find(): return callsite.find(sys._getframe())\ndef steps(): yield find()", LIBRARY)
+
+    def ask() -> list[Any]:
+        return [library["find"](), *library["steps"]()]
+
+    assert {found[0].co_name for found in ask()} == {"ask"}
 
 
 def test_out_of_a_greenlet_to_the_line_that_switched_into_it() -> None:

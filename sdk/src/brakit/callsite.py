@@ -9,6 +9,7 @@ from contextvars import ContextVar
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType, FrameType, TracebackType
+    from typing import Any
 
 MAX_DEPTH = 200
 MAX_FRAMES = 100
@@ -19,10 +20,13 @@ _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _LIBRARY_FOLDERS = ("site-packages", "dist-packages")
 _BORDER = os.path.join("asgiref", "sync.py")
 """The file whose frames lie between work that was handed to a thread and what that thread was doing before, which has not led to it."""
-_LOOP = (os.path.join("asyncio", "events.py"), os.path.join("asyncio", "runners.py"))
-"""Files of the event loop. Below them is who runs the loop, which has not led to what a task of a library's does."""
+_LOOP = (os.path.join("asyncio", "events.py"), os.path.join("asyncio", "runners.py"), os.path.join("gevent", "hub.py"))
+"""Files of the event loops. Below them is who runs the loop, which has not led to what a task of a library's does."""
 _own: dict[str, bool | None] = {}
 """For each file whether it is the app's own; None for the borders."""
+
+_COROUTINE = 0x80 | 0x200  # CO_COROUTINE, CO_ASYNC_GENERATOR
+_GENERATOR = 0x20 | 0x100  # CO_GENERATOR, CO_ITERABLE_COROUTINE
 
 handed: ContextVar[tuple[CodeType, int] | None] = ContextVar("brakit_handed", default=None)
 """The app's line that waits for what goes on in this thread: where no line of the app's is on the stack, this one has led here."""
@@ -67,6 +71,7 @@ def find(frame: FrameType | None) -> tuple[CodeType, int] | None:
     own = _own
     greenlet = None
     while True:
+        start = frame
         # The dearest part of a query's record: a dozen frames and more of libraries lie between its statement and the app.
         for _ in range(MAX_DEPTH):
             if frame is None:
@@ -78,6 +83,8 @@ def find(frame: FrameType | None) -> tuple[CodeType, int] | None:
                 is_own(code.co_filename)
                 known = own.get(code.co_filename)
             if known:
+                if not code.co_flags & _COROUTINE and _loop_runs() and _in_task(start, frame):
+                    return handed.get()
                 return code, frame.f_lineno
             if known is None:
                 site = handed.get()
@@ -95,6 +102,29 @@ def find(frame: FrameType | None) -> tuple[CodeType, int] | None:
         frame = greenlet.gr_frame
         if frame is None:
             return handed.get()
+
+
+def _loop_runs() -> bool:
+    events: Any = sys.modules.get("asyncio.events")
+    return events is not None and events._get_running_loop() is not None
+
+
+def _in_task(frame: FrameType | None, runner: FrameType) -> bool:
+    """Whether a task lies between the two frames, so that `runner` is who runs the loop. uvloop, written in C, has no frame to tell.
+
+    Nobody but a loop resumes a coroutine out of a plain function.
+    """
+    inside = False
+    while frame is not None:
+        flags = frame.f_code.co_flags
+        if flags & _COROUTINE:
+            inside = True
+        elif inside and not flags & _GENERATOR:
+            return True
+        if frame is runner:
+            break
+        frame = frame.f_back
+    return False
 
 
 def frames_of(traceback: TracebackType | None) -> list[tuple[CodeType, int]]:
