@@ -278,6 +278,20 @@ def test_a_commit_may_fail(connection: psycopg.Connection[Any], events: Events, 
     assert transactions() == ["begin 1", "INSERT 1", "commit 1 failed", "SELECT 2"]
 
 
+def test_a_commit_on_a_lost_connection(connection: psycopg.Connection[Any], transactions: Transactions) -> None:
+    lost = psycopg.connect(ADDRESS)
+    lost.execute("SELECT 1")
+    connection.execute("SELECT pg_terminate_backend(%s)", (lost.info.backend_pid,))
+    transactions()
+    for _ in range(2):
+        with pytest.raises(psycopg.OperationalError):
+            lost.commit()
+    lost.close()
+    connection.execute("SELECT 1")
+    # The second one has sent nothing.
+    assert transactions() == ["commit 1 failed", "SELECT 2"]
+
+
 def test_marks_in_a_pipeline(connection: psycopg.Connection[Any], transactions: Transactions) -> None:
     connection.execute(DEFERRED)
     connection.commit()

@@ -133,6 +133,42 @@ def test_transactions_have_a_name_and_marks_each(connection: Any, events: Events
     ]
 
 
+COUNTED = ("begin", "commit", "rollback", "savepoint", "release_savepoint", "rollback_to_savepoint")
+
+
+def test_each_mark_is_what_the_server_has_counted(connection: Any, events: Events, in_request: InRequest) -> None:
+    def counts() -> dict[str, int]:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW SESSION STATUS LIKE 'Com\\_%'")
+            return {name[4:].lower(): int(number) for name, number in cursor.fetchall()}
+
+    before = counts()
+    cursor = connection.cursor()
+    with in_request() as owner:
+        for number in range(12):
+            connection.begin()
+            cursor.execute("SAVEPOINT one")
+            cursor.execute("UPDATE t SET name = 'a' WHERE id = 1")
+            cursor.execute("RELEASE SAVEPOINT one" if number % 2 else "ROLLBACK TO SAVEPOINT one")
+            if number % 3:
+                connection.commit()
+            else:
+                connection.rollback()
+        cursor.execute("SELECT 1")
+        connection.commit()
+    after = counts()
+    marks = [
+        event["data"]["transactionMark"]
+        for event in events()
+        if event.get("parentId") == owner.id and "transactionMark" in event["data"]
+    ]
+    names = {"release_savepoint": "release", "rollback_to_savepoint": "rollback_to"}
+    assert {name: marks.count(names.get(name, name)) for name in COUNTED} == {
+        name: after[name] - before[name] for name in COUNTED
+    }
+    assert len(marks) == 12 * 4 + 1
+
+
 def test_a_commit_may_fail(connection: Any, transactions: Transactions) -> None:
     cursor = connection.cursor()
     cursor.execute("SELECT 1")

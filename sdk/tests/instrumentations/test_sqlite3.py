@@ -269,6 +269,17 @@ def test_what_fails_on_our_side_is_not_the_apps(
         connection.execute("SELECT nonsense FROM nowhere")
     assert client.failures.counts == {"sqlite3:Cursor.execute": 2}
     assert not client.buffer.records
+    monkeypatch.undo()
+    connection.execute("DELETE FROM t")
+    client.buffer.records.clear()
+    monkeypatch.setattr("brakit.callsite.find", broken)
+    connection.commit()
+    assert not connection.in_transaction
+    assert client.failures.counts["sqlite3:Connection.commit"] == 1
+    assert not client.buffer.records
+    monkeypatch.undo()
+    connection.execute("SELECT 1")
+    assert len(client.buffer.records) == 1
 
 
 def test_nothing_is_kept_alive(in_request: InRequest, only: Only) -> None:

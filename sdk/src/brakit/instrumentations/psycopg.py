@@ -115,7 +115,13 @@ class Psycopg(Driver):
         return self.command(connection, "ROLLBACK")
 
     def commanded(self, state: tuple[Query, Any, Any], connection: Any, steps: Any) -> Generator[Any, Any, Any]:
+        # On a connection that is lost the library may make the generator and never run it.
+        covered.set(state[0].outer)
+        return self.commanding(state, connection, steps)
+
+    def commanding(self, state: tuple[Query, Any, Any], connection: Any, steps: Any) -> Generator[Any, Any, Any]:
         query, after, failed = state
+        covered.set("db.query")
         try:
             result = yield from steps
         except BaseException as error:
