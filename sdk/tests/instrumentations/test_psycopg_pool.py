@@ -71,6 +71,25 @@ def test_what_the_pool_resets_is_not_the_apps(events: Events, in_request: InRequ
     assert [event["data"]["sql"] for event in events("db.query")] == ["SELECT ?"]
 
 
+def test_what_the_pool_checks_is_not_the_apps(events: Events) -> None:
+    if not hasattr(psycopg_pool.ConnectionPool, "check_connection"):
+        pytest.skip("psycopg_pool has no checks before 3.2")
+    checked = []
+
+    def check(connection: Any) -> None:
+        connection.execute("SELECT 'checked'")
+        connection.rollback()
+        checked.append(connection)
+
+    with psycopg_pool.ConnectionPool(ADDRESS, min_size=1, max_size=1, open=False, check=check) as pool:
+        with pool.connection() as connection:
+            connection.execute("SELECT 1")
+        with pool.connection() as connection:
+            assert connection.info.transaction_status == 0
+    assert len(checked) == 2
+    assert [event["data"]["sql"] for event in events("db.query")] == ["SELECT ?", "COMMIT"]
+
+
 async def test_a_pool_and_many_tasks(client: Client, in_request: InRequest, events: Events) -> None:
     async def one(number: int) -> tuple[str, int]:
         with in_request() as owner:
