@@ -22,7 +22,7 @@ SERVER = ROOT / "server/src/brakit_server"
 # From left to right: a room imports those before it. The shape and what knows nothing of events come first; then, as an event walks,
 # what it is made of (clocks, context, record), capture, buffer, transport; last the places that join.
 SDK_ROOMS = (
-    "events", "clocks", "sampling", "scrub", "entry_points", "config", "activation", "guard", "context", "record", "callsite",
+    "events", "native", "clocks", "sampling", "scrub", "entry_points", "config", "activation", "guard", "context", "record", "callsite",
     "errors", "patch", "buffer", "sensitive", "redact", "sqltext", "sql", "conform", "parts", "fragments", "wire", "connection",
     "discovery", "transport", "client", "api", "instrumentations", "__init__", "doctor", "__main__",
 )  # fmt: skip

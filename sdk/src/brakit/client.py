@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from _thread import allocate_lock
 
 from brakit import context, guard
 from brakit.activation import Decision, decide
@@ -13,6 +12,7 @@ from brakit.buffer import Buffer
 from brakit.clocks import wall
 from brakit.config import Config
 from brakit.guard import Failures
+from brakit.native import original
 from brakit.patch import Patches
 from brakit.record import Record
 from brakit.sampling import Sampler
@@ -48,7 +48,7 @@ class Client:
         self.sender: Any = None
         self._starting = [True]
         # Held while we import: a child that is forked in the middle of an import waits for ever when it imports the same.
-        self.importing = allocate_lock()
+        self.importing = original("_thread", "allocate_lock")()
         self.forking = False
         # The classes that `dbapi` has made, by source and system.
         self.watchers: dict[tuple[str, str], Any] = {}
@@ -132,7 +132,7 @@ class Client:
         self.started = wall() / 1e6
         sender, self.sender = self.sender, None
         self._starting = [True]
-        self.importing = allocate_lock()
+        self.importing = original("_thread", "allocate_lock")()
         if sender is not None:
             self.attempt("transport.abandon", sender.abandon)
 

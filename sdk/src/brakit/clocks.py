@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import time
 
+from brakit.native import original
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,4 +19,4 @@ wall: Callable[[], int] = time.time_ns.__call__  # type: ignore[operator]
 """Unix epoch nanoseconds."""
 monotonic: Callable[[], float] = time.monotonic.__call__  # type: ignore[operator]
 """Seconds, for deadlines."""
-sleep: Callable[[float], None] = time.sleep.__call__  # type: ignore[operator]
+sleep: Callable[[float], None] = original("time", "sleep").__call__

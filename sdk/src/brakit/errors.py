@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_MESSAGE = 16 * 1024
 MAX_CAUSES = 10
 MAX_SEEN = 100
-LAST_RESORTS = ("thread", "asyncio", "unraisable")
+LAST_RESORTS = ("thread", "asyncio", "gevent", "unraisable")
 LOGGED = "logging"
 _PLAIN = (str, int, float, bool, bytes, type(None))
 _BUILT_IN = type(BaseException.__str__)
@@ -60,7 +60,7 @@ def capture(client: Client, error: BaseException, mechanism: str, handled: bool 
     root = owner.root if owner is not None else None
     report = _known(root, error, frames)
     # The last resorts see each exception once; a recycled id must not hide the next one.
-    once = mechanism == "main" or (root is not None and mechanism not in LAST_RESORTS)
+    once = mechanism not in LAST_RESORTS if root is not None else mechanism in ("main", "gevent")
     if once and report is not None and not report.logged and not handled:
         return
     _report(client, root, error, frames, mechanism, handled)

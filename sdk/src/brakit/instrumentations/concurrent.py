@@ -7,34 +7,17 @@ variable is carried over: the app's context variables stay as they would be.
 from __future__ import annotations
 
 from brakit import context
+from brakit.instrumentations._carried import Carried
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
     from typing import Any
 
-    from brakit.context import Owner
     from brakit.guard import Call
     from brakit.patch import Patches
 
 SUPPORTS = ""
-
-
-class Carried:
-    """A function that runs under the owner who handed it over."""
-
-    __slots__ = ("function", "owner")
-
-    def __init__(self, owner: Owner, function: Callable[..., Any]) -> None:
-        self.owner = owner
-        self.function = function
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        before = context.enter(self.owner)
-        try:
-            return self.function(*args, **kwargs)
-        finally:
-            context.enter(before)
 
 
 def instrument(patch: Patches) -> None:
