@@ -13,7 +13,8 @@ from brakit import callsite, errors
 from brakit.context import covered, new_span_id
 from brakit.guard import Raised
 from brakit.instrumentations._dbapi import Query
-from brakit.record import Record, clock
+from brakit.instrumentations._pools import Waits
+from brakit.record import clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +25,10 @@ if TYPE_CHECKING:
     from brakit.guard import Call
     from brakit.patch import Patches
 
-SYSTEMS = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}
-"""Dialects whose name is not OpenTelemetry's `db.system.name`."""
+SYSTEMS = {"mssql": "microsoft.sql_server", "mysql": "mysql", "oracle": "oracle.db"}
+"""Dialects whose name is not always OpenTelemetry's `db.system.name`."""
 BEGUN: Any = object()
 """Stands for the name of a transaction until its first statement; one without a statement needs none."""
-WAIT_NS = 1_000_000
-"""From here on the wait for a pooled connection is worth a record."""
-
 IN_TASKS = (
     ("sqlalchemy.ext.asyncio.engine", "AsyncEngine._trans_ctx"),  # of 1.4
     ("sqlalchemy.ext.asyncio.session", "_AsyncSessionContextManager"),
@@ -85,6 +83,7 @@ class Transactions:
     """What is written down before and after the calls that begin and end transactions."""
 
     def __init__(self, client: Client, names: Names) -> None:
+        self.client = client
         self.buffer = client.buffer
         self.names = names
 
@@ -160,8 +159,7 @@ class Transactions:
         pooled, dialect = connection._dbapi_connection, connection.dialect
         if pooled is None or covered.get() == "db.query" or (self.names.leaves_async and dialect.is_async):
             return None
-        system = dialect.name
-        query = Query("sqlalchemy", sql, (), None, SYSTEMS.get(system, system), self.names.connection(pooled), name)
+        query = Query("sqlalchemy", sql, (), None, system_of(dialect), self.names.connection(pooled), name)
         query.site = callsite.find(sys._getframe(3))
         query.started = clock()
         return query
@@ -189,23 +187,20 @@ class Transactions:
             return clock()
         return None
 
-    def waited(self, started: int, pool: Any, _record: Any, error: str | None = None) -> None:
-        if error is None and clock() - started < WAIT_NS:
-            return
-        system = getattr(pool._dialect, "name", None)
-        attributes = {"source": "sqlalchemy", "system": SYSTEMS.get(system, system)} if system else {"source": "sqlalchemy"}
-        data: dict[str, object] = {
-            "name": "wait for a connection",
-            "span_id": new_span_id(),
-            "attributes": attributes,
-            "error": error,
-        }
-        wait = Record("span", data, started)
-        wait.site = callsite.find(sys._getframe(2))
-        wait.finish(self.buffer)
+    def waited(self, started: int, pool: Any, entry: Any) -> None:
+        self.waits(pool).after(started, pool, entry)
 
     def waited_in_vain(self, started: int, pool: Any, error: BaseException) -> None:
-        self.waited(started, pool, None, errors.text_of(error))
+        self.waits(pool).failed(started, pool, error)
+
+    def waits(self, pool: Any) -> Waits:
+        # A pool that the app has made itself knows no dialect.
+        return Waits(self.client, "sqlalchemy", system_of(pool._dialect) if hasattr(pool._dialect, "name") else "other_sql")
+
+
+def system_of(dialect: Any) -> str:
+    name: str = dialect.name
+    return "mariadb" if name == "mysql" and getattr(dialect, "is_mariadb", False) else SYSTEMS.get(name, name)
 
 
 def autocommits(connection: Any) -> bool:

@@ -23,7 +23,7 @@ from brakit.context import covered
 from brakit.instrumentations import _sqlalchemy_loads
 from brakit.instrumentations._dbapi import Query, plain_sql, row_count
 from brakit.instrumentations._sqlalchemy_loads import attribute_of, loading
-from brakit.instrumentations._sqlalchemy_transactions import BEGUN, SYSTEMS, Names, Transactions
+from brakit.instrumentations._sqlalchemy_transactions import BEGUN, SYSTEMS, Names, Transactions, system_of
 from brakit.record import clock, plain_params
 
 TYPE_CHECKING = False
@@ -162,7 +162,7 @@ class Probes:
             statement if type(statement) is str else plain_sql(statement),
             plain_params(parameters) if batch is None else None,
             batch or None,
-            SYSTEMS.get(dialect.name, dialect.name),
+            system_of(dialect) if dialect.name in SYSTEMS else dialect.name,
             self.names.connection(context._dbapi_connection),
             transaction,
         )

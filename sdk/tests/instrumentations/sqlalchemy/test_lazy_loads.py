@@ -209,6 +209,41 @@ def spoil(*args: Any) -> tuple[str, Any]:
     return "SELECT nonsense FROM nowhere", ()
 
 
+def test_columns_and_relationships_of_subclasses(engine: sa.engine.Engine, events: Events, in_request: InRequest) -> None:
+    registry = orm.registry()
+
+    @registry.mapped
+    class Person:
+        __tablename__ = "person"
+        id = sa.Column(sa.Integer, primary_key=True)
+        kind = sa.Column(sa.String(10))
+        __mapper_args__ = {"polymorphic_on": kind, "polymorphic_identity": "person"}  # noqa: RUF012
+
+    @registry.mapped
+    class Clerk(Person):
+        __tablename__ = "clerk"
+        id = sa.Column(sa.Integer, sa.ForeignKey("person.id"), primary_key=True)
+        desk = sa.Column(sa.String(10))
+        boss_id = sa.Column(sa.Integer, sa.ForeignKey("person.id"))
+        boss = orm.relationship(Person, foreign_keys=[boss_id])
+        __mapper_args__ = {"polymorphic_identity": "clerk", "inherit_condition": id == Person.id}  # noqa: A003, RUF012
+
+    with engine.begin() as connection:
+        registry.metadata.create_all(connection)
+    base: Any = Person
+    make: Any = Clerk
+    with orm.Session(engine, future=True) as session:
+        session.add_all([base(id=1, kind="person"), make(id=2, kind="clerk", desk="d", boss_id=1)])
+        session.commit()
+        events()
+    with in_request(), orm.Session(engine, future=True) as session:
+        clerk: Any = session.execute(sa.select(Person).where(Person.id == 2)).scalars().one()
+        assert clerk.desk == "d"
+        assert clerk.boss.id == 1
+    assert loads(events()) == [None, "Clerk.desk", "Clerk.boss"]
+    registry.dispose()
+
+
 def test_threads_name_what_they_load(client: Client, tmp_path: Path, in_request: InRequest, db: Any) -> None:
     engine = sa.create_engine(f"sqlite:///{tmp_path}/db", future=True)
     with engine.begin() as connection:

@@ -114,7 +114,7 @@ def test_a_pool_without_a_dialect(client: Client, only: Only) -> None:
     with pytest.raises(sa.exc.TimeoutError):
         pool.connect()
     kept.close()
-    assert only()["attributes"] == {"source": "sqlalchemy"}
+    assert only()["attributes"] == {"source": "sqlalchemy", "system": "other_sql"}
     pool.dispose()
 
 
