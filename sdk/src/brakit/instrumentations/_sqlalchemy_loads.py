@@ -10,6 +10,8 @@ from __future__ import annotations
 import sys
 from contextvars import ContextVar
 
+from brakit.instrumentations._orm import name_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -63,4 +65,4 @@ def attribute_of(load: tuple[Any, Any], context: Any) -> str | None:
     options = context.execution_options.get("_sa_orm_load_options")
     if options is None or (options._lazy_loaded_from if attribute.uses_objects else options._refresh_state) is not state:
         return None
-    return f"{type.__getattribute__(state.class_, '__name__')}.{attribute.key}"
+    return f"{name_of(state.class_)}.{attribute.key}"

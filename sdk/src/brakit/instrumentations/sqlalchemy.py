@@ -7,8 +7,8 @@ The driver's own instrumentation is silent below: `context.covered` says so arou
 and around the dialect's own calls. Statements of the app on a raw DBAPI connection are the driver's to record.
 
 Commits, rollbacks, savepoints and the steps of two-phase transactions are records of their own when a statement of the app's has run in
-the transaction. A statement that the first use of an attribute issues names class and attribute. The wait for a connection of a pool is
-a span when it takes longer than a millisecond.
+the transaction. A statement of the ORM's names the class that it asks for, except within a flush, and one that the first use of an
+attribute issues names class and attribute. The wait for a connection of a pool is a span when it takes longer than a millisecond.
 
 Not recorded: the begin of a transaction; the rollback of one that is closed without a word; the pool's ping and reset; calls that a
 dialect makes without an execution context, which are its own housekeeping; what a dialect and listeners do on a new connection.
@@ -22,6 +22,7 @@ from brakit import callsite, errors, guard
 from brakit.context import covered
 from brakit.instrumentations import _sqlalchemy_loads
 from brakit.instrumentations._dbapi import Query, plain_sql, row_count
+from brakit.instrumentations._orm import name_of
 from brakit.instrumentations._sqlalchemy_loads import attribute_of, loading
 from brakit.instrumentations._sqlalchemy_transactions import BEGUN, SYSTEMS, Names, Transactions, system_of
 from brakit.record import clock, plain_params
@@ -167,6 +168,10 @@ class Probes:
             transaction,
         )
         query.site = callsite.find(sys._getframe(up))
+        clause = context.invoked_statement
+        subject = clause._propagate_attrs.get("plugin_subject") if clause is not None else None
+        if subject is not None:
+            query.model = name_of(subject.class_)
         load = loading.get()
         if load is not None:
             query.lazy_load = attribute_of(load, context)

@@ -70,6 +70,25 @@ def test_relationships(session: Any, events: Events, in_request: InRequest, db: 
     assert loads(events()) == [None, "Book.author", None, None]
 
 
+def test_statements_of_the_orm_name_the_class(session: Any, events: Events, in_request: InRequest, db: Any) -> None:
+    def asked() -> list[str | None]:
+        return [event["data"].get("model") for event in events()]
+
+    with in_request():
+        author = session.get(db.Author, 1)
+        assert len(author.books) == 3
+        session.execute(sa.select(db.Book.title).join(db.Book.author)).all()
+        session.execute(sa.select(orm.aliased(db.Book))).all()
+        session.execute(sa.update(db.Book).values(title="x").where(db.Book.id == 1))
+    assert asked() == ["Author", "Book", "Book", "Book", "Book"]
+    with in_request():
+        session.execute(sa.select(db.table.c.id)).all()
+        session.execute(sa.text("SELECT 1")).all()
+        session.connection().exec_driver_sql("SELECT 1").all()
+        session.rollback()
+    assert asked() == [None] * 4
+
+
 def test_what_is_loaded_eagerly_names_nothing(session: Any, events: Events, in_request: InRequest, db: Any) -> None:
     for option in (orm.selectinload, orm.subqueryload, orm.joinedload, orm.immediateload):
         session.expunge_all()
