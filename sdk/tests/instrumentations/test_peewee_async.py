@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     Events = Callable[..., list[Json]]
     InRequest = Callable[[], AbstractContextManager[Owner]]
 
+PREFIX = f"peewee{os.getpid()}"
+"""Of tables: more than one run may use a server at a time."""
 DRIVERS = {"aiosqlite": "sqlite", "asyncpg": "postgresql", "aiomysql": "mysql"}
 
 
@@ -40,7 +43,7 @@ class Shop:
 
             class Meta:
                 database = db
-                table_name = "h3_auser"
+                table_name = f"{PREFIX}_auser"
 
         class Tweet(pwasyncio.AsyncModel):  # type: ignore[misc]
             user = peewee.ForeignKeyField(User, backref="tweets")
@@ -48,7 +51,7 @@ class Shop:
 
             class Meta:
                 database = db
-                table_name = "h3_atweet"
+                table_name = f"{PREFIX}_atweet"
 
         self.user: Any = User
         self.tweet: Any = Tweet

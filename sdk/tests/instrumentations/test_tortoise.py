@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -37,13 +38,18 @@ URLS = {
 SYSTEMS = {"aiosqlite": "sqlite", "asyncpg": "postgresql", "psycopg": "postgresql", "asyncmy": "mysql"}
 
 
+PREFIX = f"tortoise{os.getpid()}"
+"""Of tables: more than one run may use a server at a time."""
+SAVEPOINTS = tuple(int(part) for part in tortoise.__version__.split(".")[:2]) >= (0, 23)
+
+
 class Customer(tortoise.models.Model):
     id = fields.IntField(primary_key=True)
     name = fields.CharField(max_length=50)
     orders: Any
 
     class Meta:
-        table = "h3_customer"
+        table = f"{PREFIX}_customer"
 
 
 class Label(tortoise.models.Model):
@@ -51,17 +57,17 @@ class Label(tortoise.models.Model):
     name = fields.CharField(max_length=50)
 
     class Meta:
-        table = "h3_label"
+        table = f"{PREFIX}_label"
 
 
 class Order(tortoise.models.Model):
     id = fields.IntField(primary_key=True)
     customer_id: int
     customer: Any = fields.ForeignKeyField("shop.Customer", related_name="orders")
-    labels: Any = fields.ManyToManyField("shop.Label", through="h3_order_label")
+    labels: Any = fields.ManyToManyField("shop.Label", through=f"{PREFIX}_order_label")
 
     class Meta:
-        table = "h3_order"
+        table = f"{PREFIX}_order"
 
 
 def line() -> int:
@@ -106,7 +112,7 @@ def shop(client: Client, driver: str, tmp_path: Path) -> Shop:
 
 
 async def drop(connection: Any) -> None:
-    for table in ("h3_order_label", "h3_order", "h3_label", "h3_customer"):
+    for table in (f"{PREFIX}_order_label", f"{PREFIX}_order", f"{PREFIX}_label", f"{PREFIX}_customer"):
         await connection.execute_script(f"DROP TABLE IF EXISTS {table}")
 
 
@@ -129,7 +135,7 @@ async def test_one_event_for_each_statement(shop: Shop, driver: str, events: Eve
             assert await Customer.filter(name="c1").exists()
             assert len(await Customer.all().values_list("name", flat=True)) == 3
             assert (await Customer.get(name="c1")).name == "c1"
-            assert (await connection.execute_query_dict("SELECT COUNT(*) AS n FROM h3_customer"))[0]["n"] == 3
+            assert (await connection.execute_query_dict(f"SELECT COUNT(*) AS n FROM {PREFIX}_customer"))[0]["n"] == 3
         found = queries(events)
     datas = [event["data"] for event in found]
     assert {event["parentId"] for event in found} == {owner.id}
@@ -162,17 +168,18 @@ async def test_what_is_prefetched_has_the_line_that_asked(shop: Shop, events: Ev
         found = queries(events)
     assert {event["parentId"] for event in found} == {owner.id}
     lines = [event["data"]["callsite"]["line"] - here for event in found]
-    assert lines == [1, 1, 1, 1, 4, 5, 5, 5, 7, 9, 10]
+    # Two for the labels from 1.0 on, one before.
+    assert lines in ([1, 1, 1, 1, 4, 5, 5, 5, 7, 9, 10], [1, 1, 1, 4, 5, 5, 7, 9, 10])
     models = [event["data"]["model"] for event in found]
-    assert sorted(models[:4]) == ["Customer", "Label", "Order", "Order"]
-    assert models[4:] == ["Customer", "Order", "Order", "Label", "Order", "Order", "Order"]
+    assert {"Customer", "Order"} <= set(models[: lines.index(4)]) <= {"Customer", "Label", "Order"}
+    assert models[-3:] == ["Order", "Order", "Order"]
     assert all("lazyLoad" not in event["data"] for event in found)
 
 
 async def test_failures_are_recorded_and_stay_themselves(shop: Shop, events: Events) -> None:
     async with shop() as connection:
         with pytest.raises(OperationalError) as wrong:
-            await connection.execute_query("SELECT nonsense FROM h3_nowhere")
+            await connection.execute_query("SELECT nonsense FROM tortoise_nowhere")
         here = line() - 1
         data = queries(events)[0]["data"]
         customer = await Customer.get(name="c0")
@@ -185,40 +192,53 @@ async def test_failures_are_recorded_and_stay_themselves(shop: Shop, events: Eve
         assert datas[0]["model"] == "Customer"
         assert datas[0]["callsite"]["line"] == there
     assert (data["callsite"]["line"], data["source"], "model" in data) == (here, "tortoise", False)
-    assert "h3_nowhere" in data["error"]
+    assert "tortoise_nowhere" in data["error"]
     assert type(wrong.value) is OperationalError
 
 
 async def test_transactions_are_marks(shop: Shop, driver: str, events: Events, in_request: InRequest) -> None:
     async with shop():
         with in_request() as owner:
-            async with in_transaction():
+            async with in_transaction(driver):
                 await Customer.create(name="a")
-                with contextlib.suppress(KeyError):
-                    async with in_transaction():
-                        await Customer.create(name="b")
-                        raise KeyError
             with contextlib.suppress(KeyError):
-                async with in_transaction():
-                    await Customer.create(name="c")
+                async with in_transaction(driver):
+                    await Customer.create(name="b")
                     raise KeyError
         found = events("db.query")
-        assert [one.name for one in await Customer.filter(name__in=["a", "b", "c"])] == ["a"]
+        assert [one.name for one in await Customer.filter(name__in=["a", "b"])] == ["a"]
     datas = [event["data"] for event in found]
-    marks = [data.get("transactionMark") for data in datas]
+    # Before 0.23 psycopg sends the BEGIN by itself, with the first statement.
+    begin = ["begin"] if SAVEPOINTS or driver != "psycopg" else []
+    assert [data.get("transactionMark") for data in datas] == [*begin, None, "commit", *begin, None, "rollback"]
+    names = [data["transactionId"] for data in datas]
+    half = len(names) // 2
+    assert len(set(names[:half])) == len(set(names[half:])) == 1
+    assert names[0] != names[half]
+    assert {data["source"] for data in datas if "transactionMark" not in data} == {"tortoise"}
+    assert {data["callsite"]["file"].rpartition("/")[2] for data in datas} == {"test_tortoise.py"}
+    assert {event["parentId"] for event in found} == {owner.id}
+
+
+@pytest.mark.skipif(not SAVEPOINTS, reason="before 0.23 Tortoise has no savepoints")
+async def test_savepoints_are_marks(shop: Shop, driver: str, events: Events) -> None:
+    async with shop():
+        async with in_transaction(driver):
+            await Customer.create(name="a")
+            with contextlib.suppress(KeyError):
+                async with in_transaction(driver):
+                    await Customer.create(name="b")
+                    raise KeyError
+        datas = [event["data"] for event in events("db.query")]
+        assert [one.name for one in await Customer.filter(name__in=["a", "b"])] == ["a"]
     nested: list[str | None] = ["savepoint", None, "rollback_to"]
     if driver == "psycopg":
         nested.append("release")
     elif driver == "asyncmy":
-        # Tortoise sends savepoints past the driver's methods.
+        # Tortoise sends them past the driver's methods.
         nested = [None]
-    assert marks == ["begin", None, *nested, "commit", "begin", None, "rollback"]
-    names = [data["transactionId"] for data in datas]
-    assert len(set(names[:-3])) == len(set(names[-3:])) == 1
-    assert names[0] != names[-1]
-    assert {data["source"] for data in datas if "transactionMark" not in data} == {"tortoise"}
-    assert {data["callsite"]["file"].rpartition("/")[2] for data in datas} == {"test_tortoise.py"}
-    assert {event["parentId"] for event in found} == {owner.id}
+    assert [data.get("transactionMark") for data in datas] == ["begin", None, *nested, "commit"]
+    assert len({data["transactionId"] for data in datas}) == 1
 
 
 async def test_many_rows_are_one_record(shop: Shop, driver: str, events: Events) -> None:
@@ -255,8 +275,8 @@ async def test_gathered_requests_keep_their_owners(shop: Shop, events: Events, i
 
 
 @pytest.mark.parametrize("driver", ["asyncmy"], indirect=True)
-async def test_every_statement_reaches_the_server_once(shop: Shop, events: Events) -> None:
-    async with shop(), in_transaction() as connection:
+async def test_every_statement_reaches_the_server_once(shop: Shop, driver: str, events: Events) -> None:
+    async with shop(), in_transaction(driver) as connection:
 
         async def selects() -> int:
             _, rows = await connection.execute_query("SHOW SESSION STATUS LIKE 'Com_select'")

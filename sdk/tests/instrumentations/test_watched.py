@@ -152,10 +152,10 @@ def test_a_driver_that_is_not_known(server: Any, events: Events, in_request: InR
 
 def test_every_statement_reaches_the_server_once(server: Any, events: Events) -> None:
     cursor = server.cursor()
-    cursor.execute("CREATE TEMPORARY SEQUENCE h3_watched")
+    cursor.execute("CREATE TEMPORARY SEQUENCE watched")
     events()
     for number in range(1, 6):
-        cursor.execute("SELECT nextval('h3_watched')")
+        cursor.execute("SELECT nextval('watched')")
         assert cursor.fetchone() == [number]
     assert len(events()) == 5
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from brakit.instrumentations._driver import Link
     from brakit.patch import Patches
 
-SUPPORTS = ">=1.4"
+SUPPORTS = ">=2.1"
 DISTRIBUTION = "mysqlclient"
 
 

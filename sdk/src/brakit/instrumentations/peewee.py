@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     State = tuple[Origin | None]
 
-SUPPORTS = ">=3.15"
+SUPPORTS = ">=3.16"
 
 MAX_UP = 16
 """Frames between a statement and the attribute of the app's that has asked for it."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from brakit.instrumentations._marks import Hook
     from brakit.patch import Patches
 
-SUPPORTS = ">=4.0.30"
+SUPPORTS = ">=4.0.34"
 
 SYSTEMS = {
     "mysql": "mysql",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from brakit.guard import Call
     from brakit.patch import Patches
 
-SUPPORTS = ">=0.20"
+SUPPORTS = ">=0.21"
 DISTRIBUTION = "tortoise-orm"
 
 BACKENDS = ("asyncpg", "base_postgres", "mssql", "mysql", "odbc", "oracle", "psycopg", "sqlite")
