@@ -62,6 +62,7 @@ LIBRARIES = {
     "jwt": Library(distribution="pyjwt"),
     "litestar": Library(beside=("httpx", "websockets"), lowest=("sniffio", "annotated-types")),
     "mysql": Library(distribution="mysql-connector-python", beside=("sqlalchemy",)),
+    "niquests": Library(beside=("h2",)),
     "peewee": Library(
         tests=("test_peewee.py", "test_peewee_async.py"),
         beside=("aiomysql", "aiosqlite", "asyncpg", "greenlet", "psycopg[binary]", "psycopg2-binary", "pymysql"),

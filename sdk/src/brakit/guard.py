@@ -294,11 +294,12 @@ def _dress(wrapper: Callable[..., Any], original: Callable[..., Any]) -> Callabl
 
 def _names(original: Callable[..., Any]) -> tuple[str, ...]:
     """Names of the positional parameters, through wrappers that say what they wrap."""
-    seen = 0
-    while not hasattr(original, "__code__") and hasattr(original, "__wrapped__") and seen < 20:
+    for _ in range(20):
+        code = getattr(original, "__code__", None)
+        # What takes anything passes it on, under the names of what it wraps.
+        if (code is not None and not code.co_flags & 0x04) or not hasattr(original, "__wrapped__"):  # CO_VARARGS
+            break
         original = original.__wrapped__
-        seen += 1
-    code = getattr(original, "__code__", None)
     return code.co_varnames[: code.co_argcount] if code is not None else ()
 
 

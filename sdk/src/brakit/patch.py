@@ -46,13 +46,13 @@ class Finder:
                     continue
                 spec = finder.find_spec(name, path, target)
                 if spec is not None:
-                    self._watch(name, spec.loader, name in sys.modules)
+                    self.watch(name, spec.loader, name in sys.modules)
                     return spec
         finally:
             self.busy.discard(key)
         return None
 
-    def _watch(self, name: str, loader: Any, again: bool) -> None:
+    def watch(self, name: str, loader: Any, again: bool) -> None:
         """Let `loader` execute the module as it would, then tell. Only this one loader object is changed, and only until then."""
         execute = getattr(loader, "exec_module", None)
         if execute is None or isinstance(loader, type):
@@ -98,10 +98,13 @@ class Patches:
         self.finder.watched.update(self.modules)
         sys.meta_path.insert(0, self.finder)
         for name in self.modules:
-            if name in sys.modules:
+            # None stands there for a module that somebody does not want to be found.
+            if sys.modules.get(name) is not None:
                 self._imported(name)
 
     def _imported(self, module: str, again: bool = False) -> None:
+        if self._asleep(module):
+            return
         self.ready.add(module)
         if again:
             # A reload has put new functions into the module; what is remembered of its old ones is void.
@@ -110,6 +113,17 @@ class Patches:
             guard.run(self.client.failures, place, function, *args)
         if module in self.modules:
             guard.run(self.client.failures, f"instrumentations.{module}", self._instrument, module)
+
+    def _asleep(self, name: str) -> bool:
+        """Whether a module is one of `importlib.util.LazyLoader` that nobody has needed so far. Then its execution is waited for."""
+        module, lazy = sys.modules.get(name), getattr(sys.modules.get("importlib.util"), "_LazyModule", None)
+        if lazy is None or type(module) is not lazy:
+            return False
+        spec = object.__getattribute__(module, "__spec__")
+        if spec.loader_state.get("is_loading"):
+            return False
+        self.finder.watch(name, spec.loader, False)
+        return True
 
     def _instrument(self, name: str) -> None:
         """Run one instrumentation, unless the version of its target is out of the range that it supports."""
