@@ -7,7 +7,8 @@ ODBC driver does not tell at once are counted as the app reads them. The databas
 
 Not recorded: connections of a `connect` that was imported by name before us, and those of SQLAlchemy and Django, which have records of
 their own; `tables`, `columns` and the other functions that ask for the catalogue; a BEGIN of the app's own under autocommit names no
-transaction. `type(connection)` is not `pyodbc.Connection`.
+transaction; the line that awaits a statement of aioodbc, whose threads know only the request. `type(connection)` is not
+`pyodbc.Connection`.
 """
 
 from __future__ import annotations
