@@ -31,6 +31,8 @@ MARKS = {
 LOGGER = "truth"
 Mark = tuple[str, str, str]
 """Transaction control: the request's marker, the function that did it, and what it does."""
+CUT = ("cut", "leave")
+"""Styles in which work is given up half-way, perhaps before a statement gets out."""
 TEXT = {"db.query": "sql", "fetch": "url", "log": "message", "error": "message"}
 
 
@@ -90,6 +92,8 @@ class Truth:
                     opened.append(kind)
                 else:
                     self._mark(who, [kind])
+            # A connection that was closed in the middle.
+            self._mark(who, opened or [])
 
     def _mark(self, who: tuple[str, str], kinds: list[str]) -> None:
         for kind in kinds:
@@ -135,6 +139,7 @@ class Captured:
     """The same, with each set of parameters of an executemany counted."""
     events: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
     marks: Counter[Mark] = field(default_factory=Counter)
+    failed: Counter[Mark] = field(default_factory=Counter)
     others: Counter[str] = field(default_factory=Counter)
     strays: list[Json] = field(default_factory=list)
     """Calls and errors without a token: the app makes none."""
@@ -152,7 +157,9 @@ class Captured:
         for event in events:
             data = event["data"]
             if data.get("transactionMark"):
-                found.marks[found.owner(event), function(event), data["transactionMark"]] += 1
+                mark = (found.owner(event), function(event), data["transactionMark"])
+                found.marks[mark] += 1
+                found.failed[mark] += "error" in data
             elif event["type"] == "log" and data.get("logger") != LOGGER:
                 # Libraries log what they call.
                 continue
@@ -170,11 +177,11 @@ class Captured:
         """The marker of the request that the event is filed under; empty for nobody's."""
         return self.owners.get(event.get("ownerId") or event.get("parentId") or "", "")
 
-    def number(self, token: str, really: int) -> int:
+    def number(self, token: str, really: int, cut: bool) -> int:
         """For how many statements the token's records stand: a library sends an executemany as one statement or as many."""
         if self.sets[token] == really:
             return really
-        if not really and "_cut_" in token and all(event["data"].get("error") for event in self.events[token]):
+        if not really and cut and all(event["data"].get("error") for event in self.events[token]):
             # Given up before it got out: only the app's side knows of it.
             return self.tokens[token] - 1
         return self.tokens[token]
@@ -192,7 +199,7 @@ def compare(cells: dict[str, Row], truth: Truth, captured: Captured) -> None:
         if row is None:
             continue
         really = truth.tokens[token]
-        found = captured.number(token, really)
+        found = captured.number(token, really, row.style in CUT)
         row.truth += really
         row.captured += found
         row.add("missing", max(0, really - found), token)
@@ -204,6 +211,8 @@ def compare(cells: dict[str, Row], truth: Truth, captured: Captured) -> None:
         if row is None:
             continue
         really, found = truth.marks[mark], captured.marks[mark]
+        if row.style in CUT:
+            found = max(min(really, found), found - captured.failed[mark])
         row.add("duplicates", max(0, found - really), " ".join(mark))
         if mark[2] != "begin":
             # Most drivers send BEGIN of their own accord; that is no record.
@@ -235,7 +244,7 @@ def check(row: Row, token: str, event: Json, truth: Truth, captured: Captured) -
         errors = [error["id"] for error in captured.events[thrown["message"]]]
         if [event["data"].get("errorId")] != errors:
             row.add("owner", 1, f"{token} tells of {event['data'].get('errorId')}, not of {errors}")
-    expected = (token.split("_")[2], "" if "_cut_" in token else None)
+    expected = (token.split("_")[2], "" if row.style == "cut" else None)
     # What asyncio makes a task of, as `wait_for` does, has no line of the app's on its stack.
     if function(event) not in expected:
         row.add("line", 1, f"{token} at {event['data'].get('callsite')}")

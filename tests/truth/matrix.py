@@ -27,21 +27,24 @@ THREADED = ("sync", "pool", "thread", "stream", "error")
 LOOPED = ("async", "pool", "gather", "thread", "after", "stream", "error", "socket")
 
 FRAMEWORKS: dict[str, tuple[str, ...]] = {
-    "starlette": ("sync", *LOOPED, "stream_sync", "cut"),
-    "fastapi": ("sync", *LOOPED, "after_async", "error_async"),
+    "starlette": ("sync", *LOOPED, "stream_sync", "cut", "leave"),
+    "fastapi": ("sync", *LOOPED, "after_async", "error_async", "leave"),
     "litestar": ("sync", *LOOPED),
-    "quart": ("sync", *LOOPED),
-    "aiohttp_web": (*LOOPED, "cut"),
-    "sanic": ("sync", *LOOPED, "cut"),
-    "tornado": ("sync", *LOOPED, "cut"),
+    "quart": ("sync", *LOOPED, "leave"),
+    "aiohttp_web": (*LOOPED, "cut", "leave"),
+    "sanic": ("sync", *LOOPED, "cut", "leave"),
+    "tornado": ("sync", *LOOPED, "cut", "leave"),
     "falcon_asgi": LOOPED,
     "bare_asgi": LOOPED,
     "django_asgi": (
         *THREADED, "after", "async", "gather", "pool_async", "thread_async", "stream_async", "after_async", "error_async",
+        "leave",
     ),
     "django_wsgi": (*THREADED, "after", "once", "once_gather"),
     "drf": tuple(f"rest/{style}" for style in THREADED),
-    "flask": (*THREADED, "after", "async", "gather", "cut"),
+    "flask": (*THREADED, "after", "async", "gather", "cut", "leave"),
+    "flask_gevent": (*THREADED, "after", "leave"),
+    "fastapi_workers": ("sync", "async", "gather", "after", "socket"),
     "falcon_wsgi": THREADED,
     "bottle": THREADED,
     "pyramid": (*THREADED, "after"),
@@ -73,6 +76,10 @@ async def ask(session: aiohttp.ClientSession, url: str, row: Row) -> None:
                     raise Asked(f"{url}: {answer}")
         return
     async with session.get(url) as response:
+        if row.style == "leave":
+            await response.content.readexactly(100)
+            response.close()
+            return
         text = await response.text()
         if (response.status == 500) != ("error" in row.style) or response.status not in (200, 500):
             raise Asked(f"{url}: {response.status} {text[:500]}")

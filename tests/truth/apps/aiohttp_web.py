@@ -52,6 +52,15 @@ async def stream(request: web.Request) -> web.StreamResponse:
     return response
 
 
+@routes.get("/leave/{marker}")
+async def leave(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    async for piece in later.leave(request.match_info["marker"]):
+        await response.write(piece)
+    return response
+
+
 @routes.get("/error/{marker}")
 async def error(request: web.Request) -> web.Response:
     return web.Response(text=await later.error(request.match_info["marker"]))

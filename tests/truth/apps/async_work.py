@@ -155,6 +155,12 @@ class AsyncWork(Part):
             await getattr(self, self.queries[(number + 1) % len(self.queries)])()
             self.log()
 
+    async def little(self) -> None:
+        """One of the databases."""
+        with self:
+            await getattr(self, self.queries[int(self.marker[1:]) % len(self.queries)])()
+            self.log()
+
     async def asyncpg(self) -> None:
         pool = await self.tool("asyncpg")
         async with pool.acquire() as connection:

@@ -50,7 +50,8 @@ class Part:
         pass
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if error is not None:
+        # A client that leaves ends what was done for it, by a GeneratorExit or a cancellation.
+        if isinstance(error, Exception):
             write("problem", f"{self.marker}_{self.name} {error!r}".replace("\n", " "))
         write("done", f"{self.marker}_{self.name}")
 

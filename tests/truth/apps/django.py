@@ -152,5 +152,9 @@ async def stream_async(request: HttpRequest, marker: str) -> StreamingHttpRespon
     return StreamingHttpResponse(await later.stream(marker))
 
 
+async def leave_async(request: HttpRequest, marker: str) -> StreamingHttpResponse:
+    return StreamingHttpResponse(later.leave(marker))
+
+
 async def error_async(request: HttpRequest, marker: str) -> HttpResponse:
     return HttpResponse(await later.error(marker))

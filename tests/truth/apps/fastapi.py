@@ -76,6 +76,11 @@ async def stream(marker: str) -> StreamingResponse:
     return StreamingResponse(await later.stream(marker))
 
 
+@app.get("/leave/{marker}")
+async def leave(marker: str) -> StreamingResponse:
+    return StreamingResponse(later.leave(marker))
+
+
 @app.get("/error/{marker}")
 def error(marker: str) -> str:
     return sync.error(marker)

@@ -1,14 +1,10 @@
 """Flask on gunicorn, in one worker with threads."""
 
-# mypy: disable-error-code="import-untyped"
-
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Flask, Response
-from gunicorn.app.base import BaseApplication
 
+from tests.truth.apps import gunicorn_server
 from tests.truth.apps.styles import Once, Sync
 
 app = Flask(__name__)
@@ -52,6 +48,11 @@ def stream(marker: str) -> Response:
     return Response(sync.stream(marker))
 
 
+@app.get("/leave/<marker>")
+def leave(marker: str) -> Response:
+    return Response(sync.leave(marker))
+
+
 @app.get("/error/<marker>")
 def error(marker: str) -> str:
     return sync.error(marker)
@@ -62,25 +63,5 @@ def cut(marker: str) -> str:
     return sync.cut(marker)
 
 
-class Gunicorn(BaseApplication):  # type: ignore[misc]
-    def __init__(self, port: int) -> None:
-        self.port = port
-        super().__init__()
-
-    def load_config(self) -> None:
-        for name, value in {
-            "bind": f"127.0.0.1:{self.port}",
-            "workers": 1,
-            "worker_class": "gthread",
-            "threads": 8,
-            "loglevel": "warning",
-            "graceful_timeout": 5,
-        }.items():
-            self.cfg.set(name, value)
-
-    def load(self) -> Any:
-        return app
-
-
 def serve(port: int) -> None:
-    Gunicorn(port).run()
+    gunicorn_server.run(app, port, worker_class="gthread", threads=8)

@@ -50,6 +50,11 @@ async def stream(marker: str) -> Response:
     return Response(await later.stream(marker))
 
 
+@app.get("/leave/<marker>")
+async def leave(marker: str) -> Response:
+    return Response(later.leave(marker))
+
+
 @app.get("/error/<marker>")
 async def error(marker: str) -> str:
     return await later.error(marker)

@@ -52,6 +52,13 @@ async def stream(request: Any, marker: str) -> None:
     await response.eof()
 
 
+@app.get("/leave/<marker:str>")
+async def leave(request: Any, marker: str) -> None:
+    response = await request.respond(content_type="text/plain")
+    async for piece in later.leave(marker):
+        await response.send(piece)
+
+
 @app.websocket("/socket/<marker:str>")
 async def socket(request: Any, connection: Any, marker: str) -> None:
     while (message := await connection.recv()) is not None:

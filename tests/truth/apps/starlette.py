@@ -51,6 +51,10 @@ async def error(request: Request) -> PlainTextResponse:
     return PlainTextResponse(await later.error(request.path_params["marker"]))
 
 
+async def leave(request: Request) -> StreamingResponse:
+    return StreamingResponse(later.leave(request.path_params["marker"]))
+
+
 async def cut(request: Request) -> PlainTextResponse:
     return PlainTextResponse(await later.cut(request.path_params["marker"]))
 
@@ -72,6 +76,7 @@ app = Starlette(
         Route("/stream/{marker}", stream),
         Route("/stream_sync/{marker}", stream_sync),
         Route("/error/{marker}", error),
+        Route("/leave/{marker}", leave),
         Route("/cut/{marker}", cut),
         WebSocketRoute("/socket/{marker}", socket),
     ]

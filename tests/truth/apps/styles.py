@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from string import ascii_lowercase
 
 from tests.truth.apps.async_work import AsyncWork, Brief
 from tests.truth.apps.book import Broken
 from tests.truth.apps.sync_work import Work
+
+NAMES = [a + b for a in ascii_lowercase[:10] for b in "ab"]
+PIECE = 4096
+PAUSE_S = 0.01
 
 
 class Sync:
@@ -63,6 +69,13 @@ class Sync:
                 yield f"{marker} ".encode()
 
         return body()
+
+    def leave(self, marker: str) -> Iterator[bytes]:
+        """A body that goes on until the client has left, as the client will."""
+        for name in NAMES:
+            self.work(marker, name).little()
+            yield b"x" * PIECE
+            time.sleep(PAUSE_S)
 
     def after(self, marker: str) -> Callable[[], None]:
         """What is left to be done once the answer is out."""
@@ -126,6 +139,12 @@ class Async:
                 yield f"{marker} ".encode()
 
         return body()
+
+    async def leave(self, marker: str) -> AsyncIterator[bytes]:
+        for name in NAMES:
+            await self.work(marker, name).little()
+            yield b"x" * PIECE
+            await asyncio.sleep(PAUSE_S)
 
     async def after(self, marker: str) -> Callable[[], Awaitable[None]]:
         first, later = (self.work(marker, name) for name in "ab")

@@ -114,6 +114,12 @@ class Work(Part):
             getattr(self, name)()
         self.log()
 
+    def little(self) -> None:
+        """One of the databases."""
+        with self:
+            getattr(self, self.queries[int(self.marker[1:]) % len(self.queries)])()
+            self.log()
+
     def psycopg(self) -> None:
         with tools().psycopg.connection() as connection:
             connection.execute(f"SELECT %s::int AS {self.token('psycopg')}", (7,)).fetchone()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from tornado.ioloop import IOLoop
+from tornado.iostream import StreamClosedError
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
 
@@ -43,6 +45,14 @@ class Stream(RequestHandler):
             await self.flush()
 
 
+class Leave(RequestHandler):
+    async def get(self, marker: str) -> None:
+        with contextlib.suppress(StreamClosedError):
+            async for piece in later.leave(marker):
+                self.write(piece)
+                await self.flush()
+
+
 class Socket(WebSocketHandler):
     def open(self, marker: str) -> None:
         self.marker = marker
@@ -63,6 +73,7 @@ def serve(port: int) -> None:
                 ("/error/(.*)", handler(later.error)),
                 ("/cut/(.*)", handler(later.cut)),
                 ("/after/(.*)", After),
+                ("/leave/(.*)", Leave),
                 ("/stream/(.*)", Stream),
                 ("/socket/(.*)", Socket),
             ]

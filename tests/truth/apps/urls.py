@@ -24,6 +24,7 @@ urlpatterns = [
     path("thread_async/<marker>", views.thread_async),
     path("after_async/<marker>", views.after_async),
     path("stream_async/<marker>", views.stream_async),
+    path("leave/<marker>", views.leave_async),
     path("error_async/<marker>", views.error_async),
     path("rest/sync/<marker>", rest.Plain.as_view()),
     path("rest/pool/<marker>", rest.Pool.as_view()),
