@@ -11,7 +11,9 @@ import pymysql
 import pytest
 import sqlalchemy as sa
 
-MySQLdb: Any = pytest.importorskip("MySQLdb", reason="mysqlclient is not installed: it needs libmariadb-dev and pkg-config")
+MySQLdb: Any = pytest.importorskip(
+    "MySQLdb", reason="mysqlclient is not installed: it needs libmariadb-dev and pkg-config", exc_type=ImportError
+)
 cursors: Any = pytest.importorskip("MySQLdb.cursors")
 connections: Any = pytest.importorskip("MySQLdb.connections")
 

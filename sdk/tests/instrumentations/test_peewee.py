@@ -248,6 +248,15 @@ def test_every_statement_reaches_the_server_once(shop: Shop, events: Events) -> 
     assert selects() == before + 7
 
 
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"], indirect=True)
+def test_every_statement_reaches_postgresql_once(shop: Shop, events: Events) -> None:
+    shop.db.execute_sql("CREATE TEMPORARY SEQUENCE calls")
+    events()
+    for number in range(1, 6):
+        assert shop.user.select(peewee.fn.nextval("calls")).limit(1).scalar() == number
+    assert len(events()) == 5
+
+
 def test_threads_keep_their_owners(shop: Shop, events: Events, in_request: InRequest) -> None:
     owners: dict[int, str] = {}
 

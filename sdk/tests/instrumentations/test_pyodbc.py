@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-pyodbc: Any = pytest.importorskip("pyodbc", reason="pyodbc is not installed")
+pyodbc: Any = pytest.importorskip("pyodbc", reason="pyodbc is not installed", exc_type=ImportError)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -290,6 +290,20 @@ async def test_every_statement_reaches_the_server_once(shop: Shop, driver: str, 
         assert await selects() == before + 5
 
 
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"], indirect=True)
+async def test_every_statement_reaches_postgresql_once(shop: Shop, events: Events) -> None:
+    async with shop() as connection:
+        await connection.execute_script(f"CREATE SEQUENCE {PREFIX}_calls")
+        try:
+            events()
+            for number in range(1, 6):
+                _, rows = await connection.execute_query(f"SELECT nextval('{PREFIX}_calls') AS n")
+                assert rows[0]["n"] == number
+            assert len(queries(events)) == 5
+        finally:
+            await connection.execute_script(f"DROP SEQUENCE {PREFIX}_calls")
+
+
 @pytest.mark.parametrize("driver", ["aiosqlite"], indirect=True)
 async def test_shutdown_puts_every_original_back(client: Client, shop: Shop, events: Events) -> None:
     places: list[tuple[Any, str]] = [

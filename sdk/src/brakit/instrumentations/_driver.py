@@ -342,6 +342,13 @@ class Driver:
         return step
 
 
+def calling_library(frame: Any) -> str:
+    """The package that called `connect`."""
+    while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "brakit":
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__")).partition(".")[0] if frame is not None else ""
+
+
 def size(items: Any) -> int | None:
     """How many there are, of what can be counted without running anybody's code."""
     return len(items) if type(items) in (list, tuple) else None

@@ -7,7 +7,7 @@ pool that has none left is a span. A lazy load is known for the plain attribute:
 counted is a query of its own.
 
 Not recorded: what goes through drivers that have no instrumentation here (APSW, SQLCipher, cysqlite, psycopg2cffi); whom a write of
-`SqliteQueueDatabase` belongs to, since a thread of its own does it.
+`SqliteQueueDatabase` belongs to, since a thread of its own does it; the model of `iterate` with asyncio, which is the driver's alone.
 """
 
 from __future__ import annotations

@@ -16,9 +16,8 @@ from __future__ import annotations
 import sys
 
 from brakit.instrumentations._dbapi import row_count
-from brakit.instrumentations._driver import Driver
+from brakit.instrumentations._driver import Driver, calling_library
 from brakit.instrumentations._watched import AnyDriver, Watcher
-from brakit.instrumentations.sqlite3 import calling_library
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

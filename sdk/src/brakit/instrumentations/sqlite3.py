@@ -16,7 +16,7 @@ import sys
 
 from brakit import guard
 from brakit.context import covered
-from brakit.instrumentations._driver import Driver
+from brakit.instrumentations._driver import Driver, calling_library
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,13 +74,6 @@ def instrument(patch: Patches) -> None:
 
     patch.wrap(library, "connect", "sqlite3:connect", connect)
     patch.wrap(sys.modules["sqlite3.dbapi2"], "connect", "sqlite3.dbapi2:connect", connect)
-
-
-def calling_library(frame: Any) -> str:
-    """The package that called `connect`."""
-    while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "brakit":
-        frame = frame.f_back
-    return str(frame.f_globals.get("__name__")).partition(".")[0] if frame is not None else ""
 
 
 def connection_class(client: Client, library: Any) -> type[Any]:
