@@ -50,9 +50,13 @@ def json_schema() -> str:
         defs[kind.name] = _object(kind)
     event = _object(EVENT)
     event["properties"]["data"] = {"type": "object"}
-    event["required"].append("data")
+    # What an event in parts lacks stands in them.
+    event["anyOf"] = [{"required": [*event.pop("required"), "data"]}, {"required": ["of"]}]
     event["allOf"] = [
-        {"if": {"properties": {"type": {"const": kind.name}}}, "then": {"properties": {"data": {"$ref": f"#/$defs/{kind.name}"}}}}
+        {
+            "if": {"properties": {"type": {"const": kind.name}}, "required": ["type"], "not": {"required": ["of"]}},
+            "then": {"properties": {"data": {"$ref": f"#/$defs/{kind.name}"}}},
+        }
         for kind in KINDS
     ]
     defs["event"] = event
@@ -99,6 +103,8 @@ def _type(field: Field) -> dict[str, Any]:
         schema: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "string"}}
     elif name == "counts":
         schema = {"type": "object", "additionalProperties": {"type": "integer"}}
+    elif name == "part":
+        schema = {"type": "object"}
     elif name in SCALARS:
         schema = {"type": name}
     else:

@@ -136,6 +136,10 @@ describe('folded', () => {
     expect(kinds([query('a', 1001), query('b', 1002, { shapeHash: 't' }), query('c', 1003), query('d', 1004)])).toEqual(
       Array(4).fill('query'),
     );
+    const commit = { sql: 'COMMIT', shapeHash: 'c', transactionMark: 'commit' };
+    expect(kinds([query('a', 1001, commit), query('b', 1002, commit), query('c', 1003, commit)])).toEqual(
+      Array(3).fill('transaction'),
+    );
     expect(folded([])).toEqual([]);
   });
 

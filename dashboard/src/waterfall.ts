@@ -3,7 +3,7 @@ import type { Fetch, Query, Request, RequestDetail } from './schema.ts';
 import { brief } from './sql.ts';
 
 export type Entry = RequestDetail['timeline'][number];
-export type Kind = Entry['type'] | 'request' | 'fold';
+export type Kind = Entry['type'] | 'request' | 'fold' | 'transaction';
 
 export interface Node {
   id: string;
@@ -86,7 +86,7 @@ function entryNode(entry: Entry): Node {
   const { data } = entry;
   return {
     id: data.id,
-    kind: entry.type,
+    kind: entry.type === 'query' && entry.data.transactionMark ? 'transaction' : entry.type,
     label: label(entry),
     service: data.service,
     start: entry.timestamp,
@@ -152,7 +152,7 @@ export function folded(siblings: Node[]): Node[] {
 }
 
 function shapeOf(node: Node | undefined): string | undefined {
-  if (node?.entry?.type !== 'query' || node.children.length > 0) return undefined;
+  if (node?.kind !== 'query' || node.entry?.type !== 'query' || node.children.length > 0) return undefined;
   const { shapeHash, shape, sql } = node.entry.data;
   return shapeHash ?? shape ?? sql;
 }

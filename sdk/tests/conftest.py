@@ -130,6 +130,8 @@ class Sink:
     | redirect | 307 to `elsewhere` |
     | flood | 200 and a body without end |
     | notours | 404, also for the question who it is; `raw` has what it was sent all the same |
+
+    With `shares`, its answers say that it reads events in parts.
     """
 
     def __init__(self, mode: str = "ok", nonce: str = "n" * 32) -> None:
@@ -144,6 +146,7 @@ class Sink:
         self.batches: set[str] = set()
         self.posts = 0
         self.resent = 0
+        self.shares = False
         self.gets: list[str] = []
         self.raw: list[bytes] = []
         self.headers: list[dict[str, str]] = []
@@ -223,7 +226,7 @@ class Sink:
             self.resent += 1
             return
         self.batches.add(payload["batchId"])
-        self.events += payload["events"][skip:]
+        self.events += [whole(event, payload["shared"]) if "of" in event else event for event in payload["events"]][skip:]
         self.payloads.append(payload)
 
     def check(self, payload: Json) -> None:
@@ -271,6 +274,8 @@ def _handler(sink: Sink) -> type[http.server.BaseHTTPRequestHandler]:
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
+            if sink.shares:
+                self.send_header("Brakit-Accepts", "shared")
             if status != 204:
                 self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -331,6 +336,15 @@ def _handler(sink: Sink) -> type[http.server.BaseHTTPRequestHandler]:
             return
 
     return Handler
+
+
+def whole(event: Json, shared: list[Json]) -> Json:
+    """An event in parts, put together as docs/protocol.md says."""
+    layers = [*(shared[number] for number in event["of"]), {key: value for key, value in event.items() if key != "of"}]
+    data: Json = {}
+    for layer in layers:
+        data.update(layer.get("data", {}))
+    return {**{key: value for layer in layers for key, value in layer.items()}, "data": data}
 
 
 def parse(raw: bytes) -> Json:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 
 from brakit.clocks import monotonic
+from brakit.native import is_original, original
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Connection:
         """Raises `Unreachable`."""
         self.address = address
         self.closed = False
+        # Whether the server has said that it reads events in parts.
+        self.shares = False
         self.rest = b""
         host = f"[{address.host}]" if ":" in address.host else address.host
         self.head = f"Host: {host}:{address.port}\r\nUser-Agent: {user_agent}\r\n"
@@ -42,7 +45,7 @@ class Connection:
         try:
             # As bytes: for text, Python would import the encoding of international names first.
             target = address.host.encode("ascii") if address.host.isascii() else address.host
-            self.socket = socket.create_connection((target, address.port), timeout=_left(deadline, CONNECT_S))  # type: ignore[arg-type]
+            self.socket = _open(target, address.port, _left(deadline, CONNECT_S))
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if address.secure:
                 self.socket = _encrypted(self.socket, address.host)
@@ -97,6 +100,8 @@ class Connection:
         first, *lines = head.decode("latin-1").split("\r\n")
         status = int(first.split(" ")[1])
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        if "shared" in headers.get("brakit-accepts", ""):
+            self.shares = True
         length = headers.get("content-length", "0" if status == 204 else "")
         if status == 204:
             length = "0"
@@ -130,12 +135,32 @@ class Connection:
         return data
 
 
+def _open(host: str | bytes, port: int, timeout: float) -> socket.socket:
+    if is_original("socket", "socket"):
+        return socket.create_connection((host, port), timeout=timeout)  # type: ignore[arg-type]
+    # What gevent has left of `create_connection` would make a socket of gevent's.
+    family, kind, protocol, _, address = original("socket", "getaddrinfo")(host, port, 0, socket.SOCK_STREAM)[0]
+    made: socket.socket = original("socket", "socket")(family, kind, protocol)
+    try:
+        made.settimeout(timeout)
+        made.connect(address)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
 def _encrypted(connection: socket.socket, host: str) -> socket.socket:
     """TLS with the certificates that this machine trusts. Raises OSError where the server's is none of them."""
     import ssl
 
     try:
-        return ssl.create_default_context().wrap_socket(connection, server_hostname=host)
+        if is_original("ssl", "SSLContext"):
+            trust = ssl.create_default_context()
+        else:
+            trust = original("ssl", "SSLContext")(ssl.PROTOCOL_TLS_CLIENT)
+            trust.load_default_certs()
+        return trust.wrap_socket(connection, server_hostname=host)
     except BaseException:
         connection.close()
         raise

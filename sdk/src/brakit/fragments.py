@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from brakit.context import Owner
     from brakit.wire import Wire
 
-    Piece = tuple[str, tuple[str, ...], str, str]
-    """`head` and `common` are the same for many events, `own` and `data` are this one's: `text` says how they go together."""
+    Piece = tuple[str, tuple[str, ...], str, str, str]
+    """`head` and `common` are the same for many events; `stamp`, `id` and `data` are this one's. An event that was made in the general
+    way stands in `data` whole, with an empty `head`."""
 
 quoted: Callable[[str], str] = json.encoder.encode_basestring
 _encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
@@ -38,8 +39,29 @@ _TEXTS = frozenset((bytes, str))
 
 def text(piece: Piece) -> str:
     """The JSON of an event."""
-    head, common, own, data = piece
-    return f'{{{head},{own},"data":{{{",".join((*common, data))}}}}}'
+    head, common, stamp, id, data = piece
+    return f'{{{head},{stamp},"id":"{id}","data":{{{",".join((*common, data))}}}}}' if head else data
+
+
+def size(piece: Piece) -> int:
+    """About as many characters as its JSON has."""
+    return len(piece[0]) + sum(map(len, piece[1])) + len(piece[4]) + 80
+
+
+def together(pieces: list[Piece]) -> tuple[str, str]:
+    """The JSON of a batch's events, and of what they share: each part stands there once, and events say which parts they are made of
+    (`of`). Their own ids are left out, where nothing refers to them."""
+    places: dict[str, int] = {}
+    place = places.setdefault
+    events = []
+    for head, common, stamp, _, data in pieces:
+        if head:
+            of = [str(place(part, len(places))) for part in (head, *common)]
+            events.append(f'{{"of":[{",".join(of)}],{stamp},"data":{{{data}}}}}')
+        else:
+            events.append(data)
+    shared = [f"{{{part}}}" if part.startswith('"type":') else f'{{"data":{{{part}}}}}' for part in places]
+    return ",".join(events), ",".join(shared)
 
 
 class Cache(dict):  # type: ignore[type-arg]
@@ -78,11 +100,9 @@ class Fragments:
         maker = self.makers.get(record.kind)
         return maker(record, offset) if maker is not None else None
 
-    def own(self, record: Record, offset: int) -> str:
-        """Start and id."""
-        wire = self.wire
-        wire.number += 1
-        return f'"timestamp":{(record.started + offset) / 1e6:.3f},"id":"{wire.prefix}{wire.number:08x}"'
+    def id(self) -> str:
+        self.wire.number += 1
+        return f"{self.wire.prefix}{self.wire.number:08x}"
 
     # One method a kind.
 
@@ -116,7 +136,7 @@ class Fragments:
             own += f',"connectionId":{quoted(record.connection_id)}'
         if record.transaction_id is not None:
             own += f',"transactionId":{quoted(record.transaction_id)}'
-        return _head("db.query", owner), (known[0],), self.own(record, offset), own
+        return _head("db.query", owner), (known[0],), _stamp(record, offset), self.id(), own
 
     def log(self, record: Record, offset: int) -> Piece | None:
         data: dict[str, Any] = record.data
@@ -135,7 +155,7 @@ class Fragments:
         if known is None:
             known = self.logs.put(key, self.common(record, {"level": level, "logger": logger, "message": ""}, "message"))
         said = redact.text(message(data["message"], data.get("args")))
-        return _head("log", record.owner), (known,), self.own(record, offset), f'"message":{quoted(said)}'
+        return _head("log", record.owner), (known,), _stamp(record, offset), self.id(), f'"message":{quoted(said)}'
 
     def fetch(self, record: Record, offset: int) -> Piece | None:
         data: dict[str, Any] = record.data
@@ -155,7 +175,7 @@ class Fragments:
         if fetch_id is not None:
             own += f',"fetchId":{quoted(plain_text(fetch_id, MAX_NAME))}'
         own += _sizes(data)
-        return _head("fetch", record.owner), (known[0],), self.own(record, offset), own
+        return _head("fetch", record.owner), (known[0],), _stamp(record, offset), self.id(), own
 
     def request(self, record: Record, offset: int) -> Piece | None:
         data: dict[str, Any] = record.data
@@ -194,9 +214,7 @@ class Fragments:
         head = f'"type":"request","requestId":"{owner.request_id}","traceId":"{owner.trace_id}"'
         if owner.request_id != owner.id:
             head += f',"parentId":"{owner.request_id}"'
-        stamp = f'"timestamp":{(record.started + offset) / 1e6:.3f},"id":"{owner.id}"'
-        self.wire.number += 1
-        return head, (request[0], answered[0], *known, paths), stamp, own
+        return head, (request[0], answered[0], *known, paths), _stamp(record, offset), owner.id, own
 
     # Parts.
 
@@ -306,6 +324,10 @@ def _head(kind: str, owner: Owner | None) -> str:
             around += f',"ownerId":"{owner.root.id}"'
         owner.envelope = around
     return f'"type":"{kind}",{around}'
+
+
+def _stamp(record: Record, offset: int) -> str:
+    return f'"timestamp":{(record.started + offset) / 1e6:.3f}'
 
 
 def _sizes(data: dict[str, Any]) -> str:

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from _thread import get_ident
 from collections import deque
-from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from queue import Empty
 
 from brakit import context
 from brakit.buffer import FLUSH_AT
 from brakit.clocks import monotonic, sleep
+from brakit.native import is_original, original, start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from queue import SimpleQueue
+
     from brakit.client import Client
     from brakit.connection import Connection
     from brakit.discovery import Address
+    from brakit.fragments import Piece
     from brakit.wire import Wire
 
 COLLECT_S = 0.08
@@ -36,15 +39,32 @@ PATH = "/__brakit/api/ingest"
 
 
 class Batch:
-    """Encoded events on their way, with what was dropped before them. Kept until the server has answered."""
+    """Events on their way, with what was dropped before them. Kept until the server has answered."""
 
-    __slots__ = ("body", "dropped", "events", "tries")
+    __slots__ = ("body", "dropped", "envelope", "events", "pieces", "shared", "tries")
 
-    def __init__(self, body: bytes, events: int, dropped: dict[str, int]) -> None:
-        self.body = body
-        self.events = events
+    def __init__(self, envelope: str, pieces: list[Piece], dropped: dict[str, int]) -> None:
+        self.envelope = envelope
+        self.pieces = pieces
+        self.events = len(pieces)
         self.dropped = dropped
         self.tries = 0
+        self.body = b""
+        self.shared: bool | None = None
+
+    def bytes(self, shared: bool) -> bytes:
+        """The body of the POST; with `shared`, what events have in common stands in it once (docs/protocol.md)."""
+        from brakit import fragments
+
+        if shared is not self.shared:
+            self.shared = shared
+            if shared:
+                events, parts = fragments.together(self.pieces)
+                whole = f'{self.envelope[:-1]}, "shared": [{parts}], "events": [{events}]}}'
+            else:
+                whole = f'{self.envelope[:-1]}, "events": [{",".join(map(fragments.text, self.pieces))}]}}'
+            self.body = whole.encode("utf-8", "replace")
+        return self.body
 
 
 class Sender:
@@ -56,8 +76,8 @@ class Sender:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.lock = Lock()
-        self.signal: SimpleQueue[None] = SimpleQueue()
+        self.lock = original("_thread", "allocate_lock")()
+        self.signal: SimpleQueue[None] = original("queue", "SimpleQueue")()
         self.stopping = False
         self.looking = False
         # Threads that flush: the sender's own makes way for them, or steady traffic would keep the lock with it.
@@ -65,7 +85,7 @@ class Sender:
         self.connection: Connection | None = None
         self.address: Address | None = None
         self.batch: Batch | None = None
-        self.ready: deque[bytes] = deque()
+        self.ready: deque[Piece] = deque()
         self.looks = 0
         self.drops: dict[str, int] = {}
         self.lost = 0
@@ -77,7 +97,10 @@ class Sender:
 
     def start(self) -> None:
         """Start the thread. Raises RuntimeError when there can be no more; `flush` still works then."""
-        Thread(target=self._run, name="brakit-sender", daemon=True).start()
+        if not is_original("_thread", "allocate_lock"):
+            # The locks of imports are gevent's then: two threads that import the same would wait for each other's hub.
+            self.client.attempt("transport.imports", self._import)
+        start_thread(self._run, "brakit-sender")
 
     def wake(self) -> None:
         """Called on an app's thread when there is something to send."""
@@ -126,6 +149,7 @@ class Sender:
 
             import brakit.connection
             import brakit.discovery
+            import brakit.fragments
             import brakit.wire  # noqa: F401
 
             if self.client.config.url.lower().startswith("https"):
@@ -175,20 +199,21 @@ class Sender:
         import json
 
         from brakit.conform import tidy
+        from brakit.fragments import size as size_of
         from brakit.wire import Wire
 
         if self.wire is None:
             self.wire = Wire(self.client)
             self.wire.root = self.client.root
-        size = sum(map(len, self.ready))
+        size = sum(map(size_of, self.ready))
         while len(self.ready) < MAX_BATCH and size < MAX_BATCH_BYTES:
             records = self.client.buffer.take(SLICE)
             if not records:
                 break
             self.taken += len(records)
-            encoded, failed = self.wire.encode(records)
-            self.ready += encoded
-            size += sum(map(len, encoded))
+            made, failed = self.wire.pieces(records)
+            self.ready += made
+            size += sum(map(size_of, made))
             if failed:
                 self.drop("encoding", failed)
             if pause:
@@ -197,11 +222,11 @@ class Sender:
         if overflow > self.overflow_told:
             self.drop("buffer_full", overflow - self.overflow_told)
             self.overflow_told = overflow
-        parts: list[bytes] = []
+        pieces: list[Piece] = []
         size = 0
-        while self.ready and len(parts) < MAX_BATCH and (not parts or size + len(self.ready[0]) <= MAX_BATCH_BYTES):
-            parts.append(self.ready.popleft())
-            size += len(parts[-1])
+        while self.ready and len(pieces) < MAX_BATCH and (not pieces or size + size_of(self.ready[0]) <= MAX_BATCH_BYTES):
+            pieces.append(self.ready.popleft())
+            size += size_of(pieces[-1])
         dropped, self.drops = self.drops, {}
         envelope = {
             "_brakit": True,
@@ -211,8 +236,7 @@ class Sender:
             "resource": tidy(self.client.resource()),
             **({"dropped": dropped} if dropped else {}),
         }
-        body = json.dumps(envelope)[:-1].encode("ascii") + b', "events": [' + b",".join(parts) + b"]}"
-        return Batch(body, len(parts), dropped)
+        return Batch(json.dumps(envelope), pieces, dropped)
 
     def _post(self, batch: Batch, deadline: float) -> bool:
         """Send one batch; True when it is done with, whatever the answer was."""
@@ -222,7 +246,7 @@ class Sender:
         assert connection is not None
         batch.tries += 1
         try:
-            status, answer = connection.request("POST", PATH, batch.body, deadline)
+            status, answer = connection.request("POST", PATH, batch.bytes(connection.shares), deadline)
         except Unreachable as problem:
             self.connection = None
             self.last_problem = str(problem)

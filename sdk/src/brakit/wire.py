@@ -39,6 +39,8 @@ NOBODY = context.Owner("", None, "", None)
 """Owns what the app's own scrubbing does."""
 NOBODY.muted = sampling.IGNORED
 
+LEFT_OUT: fragments.Piece = ("", (), "", "", "")
+
 _encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -61,42 +63,46 @@ class Wire:
         self.offset = wall() - clock()
 
     def encode(self, records: Iterable[Record]) -> tuple[list[bytes], int]:
-        """JSON of each event, in UTF-8, without those that are left out; and how many records could not be turned into one."""
+        """JSON of each event, in UTF-8, and how many records could not be turned into one."""
+        made, failed = self.pieces(records)
+        return [fragments.text(piece).encode("utf-8", "replace") for piece in made], failed
+
+    def pieces(self, records: Iterable[Record]) -> tuple[list[fragments.Piece], int]:
+        """What the JSON of each event is put together from, without those that are left out; and how many records failed."""
         offset = wall() - clock()
         if abs(offset - self.offset) > RESYNC_NS:
             self.offset = offset
-        encoded: list[bytes] = []
+        made: list[fragments.Piece] = []
         failed = 0
         for record in records:
-            event = guard.run(self.client.failures, f"wire.{record.kind}", self._bytes, record)
-            if event is None:
+            piece = guard.run(self.client.failures, f"wire.{record.kind}", self._piece, record)
+            if piece is None:
                 failed += 1
-            elif event:
-                encoded.append(event)
-        return encoded, failed
+            elif piece[4]:
+                made.append(piece)
+        return made, failed
 
-    def _bytes(self, record: Record) -> bytes:
+    def _piece(self, record: Record) -> fragments.Piece:
         """Empty for one that is left out."""
         if not scrubbers:
             piece = self.fragments.make(record, self.offset)
-            if piece is not None:
-                encoded = fragments.text(piece).encode("utf-8", "replace")
-                if len(encoded) <= MAX_EVENT:
-                    return encoded
+            # A character is four bytes at most.
+            if piece is not None and fragments.size(piece) <= MAX_EVENT // 4:
+                return piece
         event: dict[str, Any] | None = self.event(record, self.offset)
         sampler = self.client.sampler
         if sampler is not None and record.kind == "fetch" and sampler.decide("://", event["data"]["url"]):  # type: ignore[index]
-            return b""
+            return LEFT_OUT
         for scrub in scrubbers:
             # One that fails costs the event: what was to be taken out of it must not leave.
             event = self._scrubbed(scrub, event)  # type: ignore[arg-type]
             if event is None:
-                return b""
+                return LEFT_OUT
         # Lone surrogates were escaped before; what may still slip through costs a question mark and not the batch.
-        encoded = _encode(event).encode("utf-8", "replace")
-        if len(encoded) > MAX_EVENT:
-            encoded = _encode(slim(event)).encode("utf-8", "replace")
-        return encoded
+        whole = _encode(event)
+        if len(whole) > MAX_EVENT // 4 and len(whole.encode("utf-8", "replace")) > MAX_EVENT:
+            whole = _encode(slim(event))
+        return "", (), "", "", whole
 
     def _scrubbed(self, scrub: Callable[[dict[str, Any]], object], event: dict[str, Any]) -> dict[str, Any] | None:
         """What the app's own function makes of an event. What it does itself is not recorded: that would never end."""

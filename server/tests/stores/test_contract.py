@@ -195,6 +195,18 @@ async def test_jobs(store: Store, make: Any, batch: Any, hex_id: Any) -> None:
     assert (await store.query_shapes(Where()))[0].endpoints == ["shop.mail"]
 
 
+async def test_what_ends_a_transaction_is_in_the_timeline_and_no_query(store: Store, make: Any, batch: Any, hex_id: Any) -> None:
+    id = hex_id()
+    entries = [make.query(id), make.query(id, "c1", sql="COMMIT", transaction_mark="commit"), make.request(id)]
+    await store.append(batch(*entries))
+    assert (await store.queries(Where())).total == 1
+    assert (await store.size()).events == {"request": 1, "db.query": 1, "mark": 1}
+    assert [shape.shape_hash for shape in await store.query_shapes(Where())] == ["s1"]
+    [timeline] = (await store.timelines([id])).values()
+    assert [(each.kind, each.entry) for each in timeline.entries] == entries[:2]
+    assert [each.kind for each in await store.since(0, 10)] == ["db.query", "db.query", "request"]
+
+
 async def test_shapes(store: Store, make: Any, batch: Any) -> None:
     slow = [make.query("a", "slow", duration_ms=ms, call_site=make.site(3)) for ms in (100.0, 200.0, 300.0)]
     await store.append(batch(make.request("a"), *slow, make.query("a", "quick", error="E: no"), make.query(None, "quick")))

@@ -57,11 +57,11 @@ def entries(stored: Iterable[Stored]) -> list[answers.TimelineEntry]:
 
 
 def counts(stored: Iterable[Stored]) -> answers.Counts:
-    """Events by type."""
+    """Events by type; what begins and ends a transaction is no query."""
     result = answers.Counts()
     for each in stored:
         match each.entry:
-            case Query():
+            case Query(transaction_mark=None):
                 result.queries += 1
             case Fetch():
                 result.fetches += 1

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 import brakit_server
 from brakit_server.api import json_of, pipeline_of
+from brakit_server.ingest import ACCEPTS
 
 
 async def get(request: Request) -> Response:
@@ -20,7 +21,9 @@ async def get(request: Request) -> Response:
     nonce = pipeline_of(request).nonce
     if nonce and re.fullmatch(r"[0-9a-fA-F]{1,128}", challenge):
         answer["proof"] = hmac.digest(nonce.encode("ascii"), challenge.encode("ascii"), "sha256").hex()
-    return json_of(answer)
+    response = json_of(answer)
+    response.headers.update(ACCEPTS)
+    return response
 
 
 ROUTES = [Route("/hello", get, methods=["GET"])]

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from brakit_server import ingest
 from brakit_server.api import json_of, pipeline_of
-from brakit_server.ingest import MAX_BYTES, Outcome, Refused
+from brakit_server.ingest import ACCEPTS, MAX_BYTES, Outcome, Refused
 
 BODY_SECONDS = 5.0
 """How long a body may take to arrive."""
@@ -67,7 +67,7 @@ async def post(request: Request) -> Response:
     finally:
         load.bytes -= taken
     if not outcome.rejected:
-        return Response(status_code=204)
+        return Response(status_code=204, headers=ACCEPTS)
     first = outcome.rejected[0]
     return json_of(
         {

@@ -2,5 +2,6 @@
 
 from brakit_server.ingest.decoding import MAX_BYTES, Refused, inflate
 from brakit_server.ingest.payload import Outcome, Rejection, read
+from brakit_server.ingest.shared import ACCEPTS
 
-__all__ = ["MAX_BYTES", "Outcome", "Refused", "Rejection", "inflate", "read"]
+__all__ = ["ACCEPTS", "MAX_BYTES", "Outcome", "Refused", "Rejection", "inflate", "read"]

@@ -12,6 +12,7 @@ from brakit import redact
 from brakit_server.ingest.decoding import Refused, decoded
 from brakit_server.ingest.entries import LENIENT, Envelope, entry
 from brakit_server.ingest.fields import RESOURCE_SLOTS, SLOTS, Rejected, counts, number
+from brakit_server.ingest.shared import Parts
 from brakit_server.records import Entry
 from brakit_server.stores import Batch, Opaque, Resource
 
@@ -111,11 +112,14 @@ class _Reader:
         self.received_at = received_at
         self.old = self.sdk is not None and self.sdk.startswith(OLD_SDK)
         self.resource = _resource(payload.get("resource"), self.sdk, legacy)
+        self.parts = Parts(payload["shared"]) if payload.get("shared") is not None else None
 
     def event(self, event: object) -> tuple[str, Entry] | None:
         """Kind and record; None for what is accepted and not kept. Raises `Rejected`."""
         if type(event) is not dict:
             raise Rejected("", "is not an object")
+        if "of" in event and self.parts is not None:
+            event = self.parts.whole(event)
         kind = event.get("type")
         if type(kind) is not str or not kind:
             raise Rejected(".type", "is missing" if kind is None else "is not a string")

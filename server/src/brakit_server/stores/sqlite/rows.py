@@ -18,12 +18,14 @@ NUMBERS = {"request": 1, "db.query": 2, "fetch": 3, "log": 4, "error": 5, "auth.
 
 OTHER = 0
 REQUEST, QUERY, FETCH, LOG, ERROR, JOB = 1, 2, 3, 4, 5, 8
+MARK = 9
+"""A query that begins or ends a transaction: it stands in timelines, and neither counts nor is listed as a query."""
 JOB_STATUS = {"succeeded": 0, "failed": 1, "retried": 2, "rejected": 3}
 """How a job ended → what stands for it in the file."""
 
-_KINDS = {number: kind for kind, number in NUMBERS.items()}
+_KINDS = {MARK: "db.query"} | {number: kind for kind, number in NUMBERS.items()}
 _DECODERS: dict[int, msgspec.json.Decoder[Entry]] = {
-    number: msgspec.json.Decoder(KINDS[kind]) for kind, number in NUMBERS.items()
+    number: msgspec.json.Decoder(KINDS[kind]) for number, kind in _KINDS.items()
 }
 _OPAQUE = msgspec.json.Decoder(Opaque)
 _ENCODE = msgspec.json.Encoder().encode
@@ -60,7 +62,7 @@ def row(kind: str, entry: Entry, endpoint_of: EndpointOf) -> Row:
         case Query():
             failed = 1 if entry.error else 0
             return Row(
-                number,
+                number if entry.transaction_mark is None else MARK,
                 at,
                 entry.duration_ms,
                 owner,
@@ -146,8 +148,8 @@ def readable(rows: Iterable[tuple[bytes]], kind: type[T]) -> list[T]:
 
 
 def kind_of(number: int) -> str:
-    """The kind's name on the wire; `other` for unknown kinds together."""
-    return _KINDS.get(number, "other")
+    """What events of a kind are counted as: its name on the wire; `mark` for marks, `other` for unknown kinds together."""
+    return "mark" if number == MARK else _KINDS.get(number, "other")
 
 
 def owner_key(text: str) -> str | bytes:
