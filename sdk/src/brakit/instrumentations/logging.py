@@ -3,6 +3,10 @@
 No handler is added and no level is changed: `basicConfig`, `dictConfig` and the last-resort handler work as without us, loggers that
 do not propagate are seen too, and what the app filters out stays out. A library that logs through this one (structlog, loguru) and is
 recorded itself makes no second record.
+
+An exception that the app logs as an error (`logger.exception`) is an error event as well, which the record names. It waits until the
+answer begins: one that leaves the app after all, or leads to one that does, is that one event. Elsewhere it is sent at once, and an
+exception that goes on after that is told again. What libraries log of exceptions is named the same way and makes no event.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """loguru: every message that gets as far as the sinks, through Logger._log and a patcher of our own for that one message.
 
 Sinks, levels and the app's patchers stay as they are. Messages that come out of `logging` (an InterceptHandler) or go into it are
-recorded once. What a sink's own filter drops is recorded all the same, when the message is severe enough for one of the sinks.
+recorded once; exceptions are as `logging.py` has them. What a sink's own filter drops is recorded all the same, when the message is
+severe enough for one of the sinks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """structlog: every event that its processors let through, through BoundLoggerBase._proxy_to_logger, with its fields as they were given.
 
 Over `logging` it is one record, and only when the logging lets it pass. Filtering loggers and processors that drop an event are
-respected.
+respected. Exceptions are as `logging.py` has them.
 """
 
 from __future__ import annotations

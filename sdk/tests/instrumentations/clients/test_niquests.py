@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
 import subprocess
+import sys
 import threading
 import venv
 from pathlib import Path
@@ -58,7 +60,9 @@ class Ran(NamedTuple):
 
 @pytest.fixture(scope="session")
 def python() -> str:
-    """An interpreter that has niquests, made at the first run."""
+    """An interpreter that has niquests: this one, or one that is made at the first run."""
+    if importlib.util.find_spec("niquests") is not None:
+        return sys.executable
     made = FOLDER / ("Scripts" if os.name == "nt" else "bin") / "python"
     if not (FOLDER / "whole").exists():
         venv.create(FOLDER, with_pip=True, clear=True)
