@@ -61,7 +61,8 @@ def capture(client: Client, error: BaseException, mechanism: str, handled: bool 
     report = _known(root, error, frames)
     # The last resorts see each exception once; a recycled id must not hide the next one.
     once = mechanism not in LAST_RESORTS if root is not None else mechanism in ("main", "gevent")
-    if once and report is not None and not report.logged and not handled:
+    # What the app has logged and reports as well is reported; what it reports twice, it wants to have twice.
+    if report is not None and (handled if report.logged else once and not handled):
         return
     _report(client, root, error, frames, mechanism, handled)
 

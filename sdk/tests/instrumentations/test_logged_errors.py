@@ -220,7 +220,7 @@ def test_what_the_app_reports_as_well(call: Call) -> None:
             log.exception("it was reported")
 
     logged, [error] = call(work)
-    assert (error["data"]["mechanism"], error["data"]["handled"]) == ("capture_error", True)
+    assert (error["data"]["mechanism"], error["data"]["handled"]) == ("logging", True)
     assert [log["data"]["errorId"] for log in logged] == [error["id"]] * 2
 
 
