@@ -36,7 +36,9 @@ def instrument(patch: Patches) -> None:
     signals = sys.modules["quart.signals"]
     for signal in (signals.got_request_exception, signals.got_websocket_exception):
         listen(patch, signal, seen)
-    patch.probe("quart.ctx:_BaseRequestWebsocketContext.match_request", match_request)
+    # Before 0.23 a request had a context beside the app's.
+    old = hasattr(sys.modules["quart.ctx"], "_BaseRequestWebsocketContext")
+    patch.probe(f"quart.ctx:{'_BaseRequestWebsocketContext' if old else 'AppContext'}.match_request", match_request)
     patch.replace(quart, "__call__", _asgi.around(client, quart.__call__, "quart", known))
 
 
@@ -52,7 +54,8 @@ def known(exchange: Exchange, _app: Any, scope: _asgi.Scope) -> None:
 
 def match_request(call: Call) -> Generator[None, Any, None]:
     yield
-    given = call.args[0].request_websocket
+    own = vars(call.args[0])
+    given: Any = next(own[name] for name in ("request_websocket", "_request", "_websocket") if own.get(name) is not None)
     exchange: Exchange | None = given.scope.get(KEY)
     if exchange is not None and given.url_rule is not None:
         exchange.route = exchange.prefix + given.url_rule.rule
