@@ -98,16 +98,17 @@ class Transactions:
             (RootTransaction, "_do_commit", self.committing, self.ended),
             (RootTransaction, "_do_rollback", self.rolling_back, self.ended),
             (RootTransaction, "_do_deactivate", self.rolling_back, self.ended),  # by a transaction within it, before 2.0
-            (RootTransaction, "_do_close", self.closing, None),
             (TwoPhaseTransaction, "prepare", self.preparing, self.done),
             (Connection, "commit_prepared", self.committing_prepared, self.done),
             (Connection, "rollback_prepared", self.rolling_back_prepared, self.done),
         ):
             if name in vars(holder):
                 patch.hook(holder, name, f"sqlalchemy:{holder.__name__}.{name}", before, after, self.failed)
-        if "autocommit" in Connection._commit_impl.__code__.co_varnames:  # before 2.0
+        if "autocommit" in Connection._commit_impl.__code__.co_varnames:
+            # Before 2.0 there are statements outside of any transaction.
             place = "sqlalchemy:Connection._commit_impl"
             patch.hook(Connection, "_commit_impl", place, self.autocommitting, self.done, self.failed)
+            patch.hook(RootTransaction, "_do_close", "sqlalchemy:RootTransaction._do_close", self.closing)
         patch.hook(QueuePool, "_do_get", "sqlalchemy:QueuePool._do_get", self.waiting, self.waited, self.waited_in_vain)
         for module, path in IN_TASKS:
             patch.when(module, f"{module}:{path}", follow, patch, module, path)
@@ -127,7 +128,7 @@ class Transactions:
         return self.ending(transaction, "ROLLBACK")
 
     def closing(self, transaction: Any) -> None:
-        """Of what is still open then, the pool would get rid as well."""
+        """Without a word: of what is still open then, the pool would get rid as well."""
         transaction.connection._brakit_transaction = None
 
     def ending(self, transaction: Any, sql: str) -> Query | None:

@@ -202,6 +202,19 @@ def test_what_another_instrumentation_records_is_not_recorded_again(
     ]
 
 
+def test_a_commit_that_another_instrumentation_records(engine: sa.engine.Engine, events: Events) -> None:
+    with engine.connect() as connection:
+        connection.execute(sa.text("SELECT 1")).all()
+        context.covered.set("db.query")
+        try:
+            connection.commit()
+        finally:
+            context.covered.set(None)
+        connection.execute(sa.text("SELECT 2")).all()
+        connection.commit()
+    assert [event["data"].get("transactionMark") for event in events()] == [None, None, "commit"]
+
+
 async def test_asynchronous_statements_are_recorded_once(
     async_engine: sa_asyncio.AsyncEngine, events: Events, in_request: InRequest
 ) -> None:

@@ -317,7 +317,6 @@ def test_shutdown_puts_every_original_back(client: Client) -> None:
         (RootTransaction, "__init__"),
         (RootTransaction, "_do_commit"),
         (RootTransaction, "_do_rollback"),
-        (RootTransaction, "_do_close"),
         (TwoPhaseTransaction, "prepare"),
         (Connection, "commit_prepared"),
         (CursorResult, "_fetchone_impl"),

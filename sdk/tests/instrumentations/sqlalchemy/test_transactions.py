@@ -447,6 +447,13 @@ def test_the_legacy_style_of_1_4(
         assert words(events()) == ["insert", "rollback"]
         connection.execute(sa.text("SELECT x FROM t")).fetchall()
         assert names(events()) == [None]
+        closed = connection.begin()
+        connection.execute(sa.text("INSERT INTO t VALUES (6)"))
+        closed.close()
+        connection.execute(sa.text("SELECT x FROM t")).fetchall()
+        seen = events()
+        assert words(seen) == ["insert", "select"]
+        assert [name is None for name in names(seen)] == [False, True]
         engine.execute("INSERT INTO t VALUES (5)")
         assert words(events()) == ["insert", "commit"]
     engine.dispose()
