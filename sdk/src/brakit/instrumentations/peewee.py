@@ -59,7 +59,7 @@ def cover_module(patch: Patches, name: str) -> None:
 def cover(patch: Patches, module: Any) -> None:
     """BEGIN and the ends of a transaction, wherever a kind of database has them."""
     for holder in list(vars(module).values()):
-        if isinstance(holder, type) and issubclass(holder, sys.modules["peewee"].Database):
+        if issubclass(type(holder), type) and issubclass(holder, sys.modules["peewee"].Database):
             for name in TRANSACTIONS:
                 if name in vars(holder):
                     patch.hook(holder, name, f"{module.__name__}:{holder.__name__}.{name}", enter, leave, leave)

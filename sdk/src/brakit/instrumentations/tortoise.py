@@ -45,7 +45,8 @@ def cover(patch: Patches, name: str) -> None:
     """The methods of the clients of one backend, those in a transaction too."""
     base = sys.modules["tortoise.backends.base.client"].BaseDBAsyncClient
     for holder in list(vars(sys.modules[name]).values()):
-        if isinstance(holder, type) and issubclass(holder, base) and holder.__module__ == name:
+        # To `isinstance`, `dict[str, int]` is a type on Python 3.10.
+        if issubclass(type(holder), type) and issubclass(holder, base) and holder.__module__ == name:
             for method in (*STATEMENTS, *TRANSACTIONS):
                 if method in vars(holder):
                     patch.wrap(holder, method, f"{name}:{holder.__name__}.{method}", statement)
