@@ -16,7 +16,7 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 import pymysql
@@ -48,22 +48,30 @@ class Server:
         # Not below pytest's folder, which is its user's alone.
         self.folder = Path(tempfile.mkdtemp(prefix=f"brakit-truth-{name}-"))
         self.port = free_port()
-        self.user = user if os.getuid() == 0 else None
         self.process: subprocess.Popen[bytes] | None = None
-        if self.user:
-            os.chown(self.folder, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
+        self.rights: dict[str, Any] = {}
+        if os.getuid() == 0:
+            entry = pwd.getpwnam(user)
+            self.rights = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+            os.chown(self.folder, entry.pw_uid, entry.pw_gid)
 
     def run(self, *command: str) -> None:
         """Raises CalledProcessError, with what it said in the log."""
         with (self.folder / "setup.log").open("ab") as log:
             subprocess.run(
-                command, check=True, cwd=self.folder, user=self.user, stdout=log, stderr=log, stdin=subprocess.DEVNULL, timeout=60
+                command, check=True, cwd=self.folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL, timeout=60, **self.rights
             )
 
     def start(self, *command: str) -> None:
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=self.folder, user=self.user, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+                command,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                **self.rights,
             )
 
     def stop(self) -> None:
@@ -87,6 +95,7 @@ class Server:
                 assert self.process is not None
                 if self.process.poll() is not None or time.monotonic() > until:
                     log = (self.folder / "server.log").read_text(errors="replace")
+                    self.stop()
                     raise RuntimeError(f"{error}\n{log[-2000:]}") from None
                 time.sleep(0.1)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 
 from tests.line.processes import ROOT, Process, free_port, listens, wait_for
-from tests.truth.databases import MariaDB, Postgres
+from tests.truth.databases import MariaDB, Postgres, Statement
 from tests.truth.ledger import Captured, Row, Truth, compare
 from tests.truth.witness import Ingest, Witness
 
@@ -21,6 +21,7 @@ AT_ONCE = 20
 ROUNDS = 5 if os.environ.get("BRAKIT_LONG") else 2
 """A cell gets this many times as many requests as are under way at once."""
 QUIET_S = 0.6
+LATE_S = 5
 SETTLE_S = 60
 
 THREADED = ("sync", "pool", "thread", "stream", "error")
@@ -124,45 +125,67 @@ def run(framework: str, witnesses: Witnesses, folder: Path, styles: tuple[str, .
         },
         framework,
     )
-    calls = len(witnesses.stub.log)
-    # What was said before is nobody's here.
-    witnesses.postgres.statements()
-    witnesses.mariadb.statements()
+    said = Said(witnesses, book, list(cells))
     try:
         wait_for(lambda: listens(port), 40, process)
         asyncio.run(drive(f"http://127.0.0.1:{port}", cells, seed=len(rows)))
-        settle(book, ingest, len(cells), process)
+        settle(said, ingest, process)
     except Asked as error:
         raise AssertionError(f"{error}\n{process.text()[-4000:]}") from None
     finally:
         process.stop()
         ingest.close()
     assert not ingest.dropped(), f"{framework} has dropped {ingest.dropped()}"
-    truth = Truth()
-    for marker in cells:
-        truth.ask(marker)
-    truth.read_book(book)
-    truth.read_calls(witnesses.stub.log[calls:])
-    truth.read_statements(witnesses.postgres.statements())
-    truth.read_statements(witnesses.mariadb.statements())
-    captured = Captured.of(ingest.events())
+    truth, captured = said.truth(), Captured.of(ingest.events())
     assert not captured.strays, f"nobody did this: {captured.strays[:3]}"
     assert captured.others <= truth.others, f"more often than it happened: {captured.others - truth.others}"
     compare(cells, truth, captured)
     return rows
 
 
-def settle(book: Path, ingest: Ingest, requests: int, process: Process) -> None:
+class Said:
+    """What the witnesses say of one run."""
+
+    def __init__(self, witnesses: Witnesses, book: Path, asked: list[str]) -> None:
+        self.witnesses = witnesses
+        self.book = book
+        self.asked = asked
+        self.calls = len(witnesses.stub.log)
+        self.statements: list[Statement] = []
+        # What was said before is nobody's here.
+        witnesses.postgres.statements()
+        witnesses.mariadb.statements()
+
+    def words(self) -> list[str]:
+        return [line.partition(" ")[0] for line in self.book.read_text().splitlines()]
+
+    def truth(self) -> Truth:
+        """All of it, up to now."""
+        self.statements += self.witnesses.postgres.statements()
+        self.statements += self.witnesses.mariadb.statements()
+        truth = Truth()
+        for marker in self.asked:
+            truth.ask(marker)
+        truth.read_book(self.book)
+        truth.read_calls(self.witnesses.stub.log[self.calls :])
+        truth.read_statements(self.statements)
+        return truth
+
+
+def settle(said: Said, ingest: Ingest, process: Process) -> None:
     """Wait until every part is done, also those that come after the answer, and the sender has nothing more to say."""
 
     def done() -> bool:
-        words = [line.partition(" ")[0] for line in book.read_text().splitlines()]
+        words = said.words()
         return words.count("expected") == words.count("done")
 
-    def quiet() -> bool:
-        return time.monotonic() - ingest.last > QUIET_S
+    def quiet(seconds: float) -> bool:
+        return time.monotonic() - ingest.last > seconds
 
     wait_for(done, SETTLE_S, process)
-    problems = [line for line in book.read_text().splitlines() if line.startswith("problem")]
+    problems = [line for line in said.book.read_text().splitlines() if line.startswith("problem")]
     assert not problems, "\n".join(problems[:10]) + process.text()[-4000:]
-    wait_for(quiet, SETTLE_S, process)
+    wait_for(lambda: quiet(QUIET_S), SETTLE_S, process)
+    truth = said.truth().tokens.keys()
+    # On a busy machine the sender's thread may take its time.
+    wait_for(lambda: quiet(LATE_S) or truth <= Captured.of(ingest.events()).tokens.keys(), SETTLE_S, process)
