@@ -453,7 +453,7 @@ def test_the_framework_of_the_process(client: Client, events: Events) -> None:
 
 
 @pytest.mark.failures
-@pytest.mark.parametrize("place", ["begin", "note_received", "note_sent", "Exchange.finish", "Exchange.end", "Exchange.caught"])
+@pytest.mark.parametrize("place", ["begin", "note_received", "note_sent", "Exchange.complete", "Exchange.end", "Exchange.caught"])
 async def test_whatever_fails_of_ours_the_answer_is_the_same(client: Client, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     app = shop()
 

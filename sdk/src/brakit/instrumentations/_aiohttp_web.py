@@ -65,7 +65,7 @@ def handle_request(call: Call) -> Generator[None, Any, None]:
         note_body(exchange, response)
     finally:
         note_read(exchange, request)
-        exchange.finish()
+        exchange.complete()
         exchange.end()
         context.enter(exchange.before)
 

@@ -103,7 +103,7 @@ def receiving(exchange: Exchange, receive: Receive, note: Note) -> Receive:
         if not exchange.finished:
             over = run(failures, "asgi.receive", note, exchange, message)
             if over:
-                run(failures, "asgi.finish", exchange.finish)
+                run(failures, "asgi.finish", exchange.complete)
         return message
 
     return received
@@ -124,7 +124,7 @@ def sending(exchange: Exchange, send: Send, note: Note) -> Send:
             run(failures, "asgi.lost", exchange.lost)
             raise
         if last:
-            run(failures, "asgi.finish", exchange.finish, True)
+            run(failures, "asgi.finish", exchange.complete, True)
 
     return sent
 

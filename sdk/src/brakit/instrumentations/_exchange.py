@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from brakit import context, errors, sampling
+from brakit.guard import run
 from brakit.record import MAX_BODY, TEXT_TYPES, Record, clock, release_all
 
 TYPE_CHECKING = False
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from brakit.client import Client
+    from brakit.context import Owner
 
     Pairs = Sequence[tuple[bytes | str, bytes | str]]
 
@@ -23,6 +25,8 @@ BACKGROUND_NS = 4_000_000
 """What goes on after the last byte for longer than this is shown as a span of its own."""
 LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+SMALL = 512
+"""Bytes of a body that are kept without a look at its headers, which costs more."""
 MAX_ID = 64
 MAX_TRACEPARENT = 512
 _HEX = frozenset("0123456789abcdef-")
@@ -33,15 +37,13 @@ _UNQUOTED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234
 class Body:
     """The size of a body, and its first bytes when it is a text."""
 
-    __slots__ = ("chunks", "held", "keep", "size", "touched")
-
-    def __init__(self) -> None:
-        self.chunks: list[bytes] = []
-        self.held = 0
-        # None until the first bytes: most requests have none, and a look at the headers is dear.
-        self.keep: bool | None = None
-        self.size = 0
-        self.touched = False
+    # Defaults stand in the class: most requests have no body, and what is not set costs nothing.
+    chunks: list[bytes] | None = None
+    held = 0
+    keep: bool | None = None
+    """None until the first bytes: a look at the headers is dear."""
+    size = 0
+    touched = False
 
     def add(self, chunk: Any) -> None:
         """Count `chunk` (bytes, bytearray or memoryview) and keep what there is room for."""
@@ -49,6 +51,8 @@ class Body:
         self.size += size
         if self.keep and size and self.held < MAX_BODY:
             piece = bytes(chunk[: MAX_BODY - self.held])
+            if self.chunks is None:
+                self.chunks = []
             self.chunks.append(piece)
             self.held += len(piece)
 
@@ -56,61 +60,91 @@ class Body:
         return b"".join(self.chunks) if self.chunks else None
 
 
-class Exchange:
-    """A request from its arrival until the app is done with it.
+class Exchange(Record):
+    """A request from its arrival until the app is done with it, and the record of it.
 
     `source` is the scope or the environ; `find_route` reads the route template from it when the answer is out. `committed` is true
     once something of the answer is on its way to the client, `left` when the client is known to have gone before the end.
     """
 
-    __slots__ = (
-        "before", "client", "committed", "deferred", "ended", "error", "find_route", "finished", "framework", "last", "left", "method",
-        "owner", "prefix", "record", "request", "response", "response_headers", "response_start", "route", "source", "status",
-    )  # fmt: skip
+    # What most exchanges leave as it is stands in the class. `Record` has slots, this has not.
+    committed = False
+    deferred = False
+    error: str | None = None
+    find_route: Callable[[Any], str | None] | None = None
+    finished = False
+    framework: str | None = None
+    last = False
+    left = False
+    messages: tuple[int, int] | None = None
+    """Of a WebSocket connection: how many came and went."""
+    over = False
+    prefix = ""
+    response_headers: Pairs = ()
+    response_start: int | None = None
+    route: str | None = None
+    status = 0
 
     def __init__(self, client: Client, source: Any, method: str, path: str, url: str, headers: Pairs, ids: Ids) -> None:
-        started = clock()
+        # All fields of a record are set here, `super` would cost more than they do.
+        self.kind = "request"
+        self.site = None
+        self.cost = 0
+        self.emitted = False
+        self.started = self.ended = started = clock()
         # Before an id is taken: those that are ready may be another process's.
         if started > client.buffer.look_at:
             client.buffer.check(started)
         owner, _, span_id = context.request_owner(ids.request_id, ids.traceparent)
-        self.record = record = Record(
-            "request",
-            {
-                "id": owner.id,
-                "method": method,
-                "url": url,
-                "path": path,
-                "headers": headers,
-                "parent_fetch_id": ids.fetch_id or span_id,
-            },
-            started,
-        )
-        record.owner = owner
+        self.owner: Owner = owner
         self.client = client
         self.source = source
         self.method = method
-        self.owner = owner
+        self.path = path
+        self.url = url
+        self.headers = headers
+        self.parent = ids.fetch_id or span_id
         self.request = Body()
         self.response = Body()
-        self.response_headers: Pairs = ()
-        self.response_start: int | None = None
-        self.status = 0
-        self.committed = False
-        self.last = False
-        self.left = False
-        self.finished = False
-        self.deferred = False
-        self.ended = False
-        self.error: str | None = None
-        self.framework: str | None = None
-        self.prefix = ""
-        self.route: str | None = None
-        self.find_route: Callable[[Any], str | None] | None = None
+        self.known: dict[str, object] | None = None
         owner.exchange = self
         if client.sampler is not None:
             owner.muted = client.sampler.decide("/", path)
         self.before = context.enter(owner)
+
+    @property
+    def data(self) -> dict[str, object]:  # type: ignore[override]
+        """Put together when it is asked for, on the sender's thread."""
+        request, response = self.request, self.response
+        data: dict[str, object] = {
+            "id": self.owner.id,
+            "method": self.method,
+            "url": self.url,
+            "path": self.path,
+            "headers": self.headers,
+            "parent_fetch_id": self.parent,
+            "status_code": self.status,
+            "response_headers": self.response_headers,
+            "framework": self.framework,
+            "route": self.route,
+        }
+        if self.response_start is not None:
+            data["response_start_ms"] = round((self.response_start - self.started) / 1e6, 3)
+        if request.touched:
+            data["request_size"] = request.size
+            data["request_body"] = request.content()
+        if self.method == "HEAD" or self.status in (204, 304):
+            data["response_size"] = 0
+        else:
+            data["response_size"] = response.size
+            data["response_body"] = response.content()
+        if self.left:
+            data["cancelled"] = True
+        if self.messages is not None:
+            data["messages_received"], data["messages_sent"] = self.messages
+        if self.known is not None:
+            data.update(self.known)
+        return data
 
     def origin(self) -> dict[str, object]:
         """Client, scheme and HTTP version, read at the end: what a proxy says about them is known by then."""
@@ -123,7 +157,7 @@ class Exchange:
         if not chunk:
             return
         if body.keep is None:
-            body.keep = self.client.config.bodies and is_text(self.record.data["headers"])  # type: ignore[arg-type]
+            body.keep = self.client.config.bodies and is_text(self.headers)
         body.add(chunk)
 
     def start(self, status: int, headers: Pairs) -> None:
@@ -138,6 +172,12 @@ class Exchange:
         if chunk and not self.left:
             self.committed = True
             body = self.response
+            # Of a small body the sender finds out whether it is a text.
+            if body.keep is None and not body.size and len(chunk) <= SMALL:
+                body.chunks = [bytes(chunk)] if self.client.config.bodies and self.method != "HEAD" else None
+                body.size = len(chunk)
+                body.held = body.size if body.chunks else 0
+                return
             if body.keep is None:
                 body.keep = self.client.config.bodies and self.method != "HEAD" and is_text(self.response_headers)
             body.add(chunk)
@@ -176,7 +216,7 @@ class Exchange:
             self.response_headers = ()
             self.response_start = None
 
-    def finish(self, defer: bool = False) -> None:
+    def complete(self, defer: bool = False) -> None:
         """The last byte is out: hand over what the request still holds, then its record.
 
         With `defer`, all that waits for the end of the app's call where a 500 is answered while an exception is under way: the error
@@ -185,35 +225,17 @@ class Exchange:
         if self.finished:
             return
         self.finished = True
-        record, data, request, response = self.record, self.record.data, self.request, self.response
-        record.ended = clock()
-        status = 499 if self.left and not self.committed else self.status or 500
+        self.ended = clock()
+        self.status = status = 499 if self.left and not self.committed else self.status or 500
         if status >= 500 and self.owner.muted:
             sampling.bring_back(self.owner)
-        data["status_code"] = status
-        data["response_headers"] = self.response_headers
-        if self.response_start is not None:
-            data["response_start_ms"] = round((self.response_start - record.started) / 1e6, 3)
-        if request.touched:
-            data["request_size"] = request.size
-            data["request_body"] = request.content()
-        if self.method == "HEAD" or status in (204, 304):
-            data["response_size"] = 0
-        else:
-            data["response_size"] = response.size
-            data["response_body"] = response.content()
-        if self.left:
-            data["cancelled"] = True
-        data["framework"] = self.framework
+        client = self.client
         if self.route is None and self.find_route is not None:
-            self.route = self.client.attempt("route", self.find_route, self.source)
-        data["route"] = self.route
-        origin = self.client.attempt("origin", self.origin)
-        if origin is not None:
-            data.update(origin)
+            self.route = run(client.failures, "route", self.find_route, self.source)
+        self.known = run(client.failures, "origin", self.origin)
         # From here on nothing leads back to the app.
         self.source = self.find_route = None
-        record.cost = request.held + response.held
+        self.cost = self.request.held + self.response.held
         if defer and status >= 500 and sys.exc_info()[1] is not None:
             self.deferred = True
         else:
@@ -221,15 +243,15 @@ class Exchange:
 
     def _hand_over(self) -> None:
         release_all(self.owner, self.client.buffer)
-        self.record.emit(self.client.buffer)
+        self.emit(self.client.buffer)
 
     def end(self) -> None:
         """The app is done: nothing more comes from it under this request."""
-        if self.ended:
+        if self.over:
             return
-        self.ended = True
+        self.over = True
         if not self.finished:
-            self.finish()
+            self.complete()
         else:
             if self.deferred:
                 self._hand_over()
@@ -237,7 +259,7 @@ class Exchange:
         self.owner.exchange = None
 
     def _background(self) -> None:
-        started = self.record.ended
+        started = self.ended
         if clock() - started > BACKGROUND_NS:
             span = Record("span", {"name": "background tasks", "span_id": context.new_span_id()}, started)
             span.owner = self.owner

@@ -26,8 +26,6 @@ GONE = ("WebSocketDisconnect", "WebSocketDisconnected", "ConnectionClosed", "Con
 class AsgiExchange(Exchange):
     """An exchange whose source is a scope."""
 
-    __slots__ = ()
-
     def origin(self) -> dict[str, object]:
         scope = self.source
         peer = scope.get("client")
@@ -37,13 +35,9 @@ class AsgiExchange(Exchange):
 class Connection(AsgiExchange):
     """A WebSocket connection: an exchange that lasts until one side closes it."""
 
-    __slots__ = ("gone", "received", "sent")
-
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
-        self.gone = False
-        self.received = 0
-        self.sent = 0
+    gone = False
+    received = 0
+    sent = 0
 
     def lost(self) -> None:
         self.gone = True
@@ -55,10 +49,9 @@ class Connection(AsgiExchange):
             return
         super().caught(error, mechanism)
 
-    def finish(self, defer: bool = False) -> None:
-        self.record.data["messages_received"] = self.received
-        self.record.data["messages_sent"] = self.sent
-        super().finish(defer)
+    def complete(self, defer: bool = False) -> None:
+        self.messages = self.received, self.sent
+        super().complete(defer)
 
 
 def begin(client: Client, scope: Scope) -> AsgiExchange | str:

@@ -16,31 +16,29 @@ if TYPE_CHECKING:
 class Served(Exchange):
     """An exchange that knows its origin from the start. `socket` is true for a WebSocket connection, whose messages are counted."""
 
-    __slots__ = ("known", "received", "sent", "socket")
+    received = 0
+    sent = 0
+    socket = False
 
     def __init__(
         self, client: Client, source: Any, method: str, target: str, headers: Pairs, peer: Any, scheme: str, version: str
     ) -> None:
         url, path = split(target)
         super().__init__(client, source, method, path, url, headers, ids_of(headers))
-        self.known: dict[str, object] = {"client": peer if type(peer) is str else None, "scheme": scheme, "http_version": version}
-        self.socket = False
-        self.received = 0
-        self.sent = 0
+        self.said: dict[str, object] = {"client": peer if type(peer) is str else None, "scheme": scheme, "http_version": version}
 
     def origin(self) -> dict[str, object]:
-        return self.known
+        return self.said
 
     def upgrade(self) -> None:
         """The request has become a WebSocket connection."""
         self.socket = True
         self.committed = True
 
-    def finish(self, defer: bool = False) -> None:
+    def complete(self, defer: bool = False) -> None:
         if self.socket:
-            self.record.data["messages_received"] = self.received
-            self.record.data["messages_sent"] = self.sent
-        super().finish(defer)
+            self.messages = self.received, self.sent
+        super().complete(defer)
 
 
 def split(target: str) -> tuple[str, str]:

@@ -25,8 +25,6 @@ _names: dict[str, str] = {}
 class WsgiExchange(Exchange):
     """An exchange whose source is an environ."""
 
-    __slots__ = ()
-
     def origin(self) -> dict[str, object]:
         environ = self.source
         return {
@@ -107,7 +105,7 @@ def inside(environ: Environ) -> Exchange | None:
         root = owner.root if owner is not None else None
         found = root.exchange if root is not None else None
         # An app that calls another one by hand, in the middle of a request, makes a request of its own.
-        if found is not None and (found.method, found.record.data["path"]) == (environ["REQUEST_METHOD"], path_of(environ)):
+        if found is not None and (found.method, found.path) == (environ["REQUEST_METHOD"], path_of(environ)):
             outer = found
     return outer if outer is not None and not outer.finished else None
 
@@ -234,11 +232,11 @@ class Answer:
                 self.iterator = iter(self.source)
             chunk = next(self.iterator)
         except StopIteration:
-            run(failures, "wsgi.finish", exchange.finish)
+            run(failures, "wsgi.finish", exchange.complete)
             raise
         except BaseException as error:
             run(failures, "wsgi.caught", exchange.caught, error, self.mechanism)
-            run(failures, "wsgi.finish", exchange.finish)
+            run(failures, "wsgi.finish", exchange.complete)
             raise
         finally:
             context.enter(before)
@@ -267,7 +265,7 @@ def closing(exchange: Exchange) -> None:
     if not exchange.finished:
         length = header(exchange.response_headers, "content-length")
         exchange.left = length != str(exchange.response.size) and exchange.method != "HEAD"
-        exchange.finish()
+        exchange.complete()
 
 
 class Input:

@@ -91,7 +91,7 @@ def handle_request(call: Call) -> Generator[None, Any, None]:
     finally:
         if type(request.body) is bytes and request.body:
             exchange.read(request.body)
-        exchange.finish()
+        exchange.complete()
         exchange.end()
         context.enter(exchange.before)
 

@@ -92,7 +92,7 @@ def execute(call: Call) -> Generator[None, Any, None]:
 
 
 def end(exchange: Served) -> None:
-    exchange.finish()
+    exchange.complete()
     exchange.end()
 
 
@@ -156,7 +156,7 @@ def finish(call: Call) -> Generator[None, Any, None]:
     exchange = found(call)
     yield
     if exchange is not None and not exchange.socket:
-        exchange.finish(True)
+        exchange.complete(True)
 
 
 def gone(call: Call) -> Generator[None, Any, None]:
