@@ -181,10 +181,11 @@ def test_a_host_that_is_none(host: str) -> None:
         Connection(Address(host, 1), "test", "", time.monotonic() + 1)
 
 
-@pytest.fixture
-def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
-    """Signs certificates that this process trusts."""
+@pytest.fixture(params=[True, False], ids=["", "ssl replaced"])
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> trustme.CA:
+    """Signs certificates that this process trusts; with the standard library's sockets, and as it is done beside gevent's."""
     made = trustme.CA()
+    monkeypatch.setattr("brakit.connection.is_original", lambda module, name: request.param or module != "ssl")
     made.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
     return made

@@ -12,6 +12,9 @@ from brakit.native import is_original, original
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from brakit.discovery import Address
 
 CONNECT_S = 1.0
@@ -156,14 +159,57 @@ def _encrypted(connection: socket.socket, host: str) -> socket.socket:
 
     try:
         if is_original("ssl", "SSLContext"):
-            trust = ssl.create_default_context()
-        else:
-            trust = original("ssl", "SSLContext")(ssl.PROTOCOL_TLS_CLIENT)
-            trust.load_default_certs()
-        return trust.wrap_socket(connection, server_hostname=host)
+            return ssl.create_default_context().wrap_socket(connection, server_hostname=host)
+        return Encrypted(connection, host)  # type: ignore[return-value]
     except BaseException:
         connection.close()
         raise
+
+
+class Encrypted:
+    """TLS over a real socket where gevent has replaced `ssl`: what is left of the standard library's own cannot wrap one."""
+
+    def __init__(self, connection: socket.socket, host: str) -> None:
+        import ssl
+
+        trust = original("ssl", "SSLContext")(ssl.PROTOCOL_TLS_CLIENT)
+        trust.load_default_certs()
+        self.connection = connection
+        self.coming, self.going = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.object = trust.wrap_bio(self.coming, self.going, server_hostname=host)
+        self.wants = ssl.SSLWantReadError
+        self.step(self.object.do_handshake)
+        self.settimeout, self.setblocking = connection.settimeout, connection.setblocking
+        self.shutdown, self.close = connection.shutdown, connection.close
+
+    def step(self, do: Callable[..., Any], *args: object) -> Any:
+        """One operation, with what has to go over the wire for it."""
+        while True:
+            try:
+                return do(*args)
+            except self.wants:
+                self.push()
+                data = self.connection.recv(65536)
+                if data:
+                    self.coming.write(data)
+                else:
+                    self.coming.write_eof()
+            finally:
+                self.push()
+
+    def push(self) -> None:
+        data = self.going.read()
+        if data:
+            self.connection.sendall(data)
+
+    def sendall(self, data: bytes) -> None:
+        sent = 0
+        while sent < len(data):
+            sent += self.step(self.object.write, data[sent:])
+
+    def recv(self, size: int, _flags: int = 0) -> bytes:
+        received: bytes = self.step(self.object.read, size)
+        return received
 
 
 def _left(deadline: float, most: float) -> float:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import http.server
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -159,6 +162,45 @@ def test_last_words_and_a_prompt_end(py: Any, sink: Any, order: str) -> None:
     assert (ran.rc, "Traceback" in ran.stderr) == (0, False), ran.stderr
     assert "last words" in sink.messages()
     assert ran.seconds < 5
+
+
+def test_a_server_behind_tls(py: Any) -> None:
+    trustme = pytest.importorskip("trustme")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(py.folder / "authority.pem"))
+    posts: list[bytes] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            posts.append(self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(204)
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            self.send_response(404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            return
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    encrypting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(encrypting)
+    server.socket = encrypting.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    code = BEFORE + HEAD + "log.warning('by the sender')\ngevent.sleep(0.5)\nlog.warning('by the app')\n" + TAIL
+    url = f"https://127.0.0.1:{server.server_address[1]}"
+    ran = py(code, BRAKIT_ENABLE="1", BRAKIT_URL=url, SSL_CERT_FILE=str(py.folder / "authority.pem"))
+    server.shutdown()
+    server.server_close()
+    thread.join(10)
+    assert ran.rc == 0, ran.stderr
+    assert [b"by the sender" in posts[0], b"by the app" in posts[-1]] == [True, True]
 
 
 FORK = """
