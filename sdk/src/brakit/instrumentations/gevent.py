@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from brakit.guard import Call
     from brakit.patch import Patches
 
-SUPPORTS = ">=22.10"
+SUPPORTS = ">=24.10.1"
 
 
 def instrument(patch: Patches) -> None:
