@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import random
 import sys
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.line.processes import ROOT, Process, free_port, listens, wait_for
 from tests.truth.databases import MariaDB, Postgres, Statement
@@ -51,6 +53,8 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "pyramid": (*THREADED, "after"),
     "bare_wsgi": (*THREADED, "after"),
 }  # fmt: skip
+NEEDS = {"flask": ("gunicorn",), "flask_gevent": ("gunicorn", "gevent"), "sanic": ("sanic",)}
+"""What may be missing on one Python or another."""
 
 
 @dataclass
@@ -103,6 +107,9 @@ async def drive(base: str, cells: dict[str, Row], seed: int) -> None:
 
 def run(framework: str, witnesses: Witnesses, folder: Path, styles: tuple[str, ...] = (), **variables: str) -> list[Row]:
     """The rows of a framework: start its app, ask, wait until all is done and sent, stop it, compare."""
+    for name in NEEDS.get(framework, ()):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"{name} is not installed: nothing to serve {framework}")
     rows = [Row(framework, style, requests=AT_ONCE * ROUNDS) for style in styles or FRAMEWORKS[framework]]
     cells = {f"m{number}": rows[number // (AT_ONCE * ROUNDS)] for number in range(len(rows) * AT_ONCE * ROUNDS)}
     ingest = Ingest()

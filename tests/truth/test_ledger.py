@@ -106,6 +106,10 @@ def test_what_is_cut_short_may_not_have_got_out() -> None:
     assert figures(judged([*EVENTS, failed], "leave")) == (0, 0, 0, 0)
     assert figures(judged([*EVENTS, failed])) == (0, 1, 0, 0)
     assert figures(judged([*EVENTS, commit()], "leave")) == (0, 1, 0, 0)
+    rollback = query("ROLLBACK", transactionMark="rollback")
+    assert figures(judged([*EVENTS, rollback], "leave")) == (0, 0, 0, 0)
+    assert figures(judged([*EVENTS, rollback, rollback], "leave")) == (0, 1, 0, 0)
+    assert figures(judged([*EVENTS, rollback])) == (0, 1, 0, 0)
 
 
 def test_transaction_control_belongs_to_what_it_encloses() -> None:
