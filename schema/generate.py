@@ -338,11 +338,12 @@ def settings_page() -> str:
         "\n".join(["| variable | default | |", "| --- | --- | --- |", *rows]),
     ]
     rows = [f"| `{s.variable}` | {s.default or ''} | `{name}`: {s.doc} |" for name, options in tuned() for s in options]
-    parts += [
-        "## Single instrumentations",
-        "By environment variable as well. `BRAKIT_SKIP` leaves an instrumentation out altogether.",
-        "\n".join(["| variable | default | |", "| --- | --- | --- |", *rows]),
-    ]
+    if rows:
+        parts += [
+            "## Single instrumentations",
+            "By environment variable as well. `BRAKIT_SKIP` leaves an instrumentation out altogether.",
+            "\n".join(["| variable | default | |", "| --- | --- | --- |", *rows]),
+        ]
     parts += [
         "## The server",
         "By argument of `brakit serve`, by environment variable, or in `[tool.brakit]` of pyproject.toml, in this order.",

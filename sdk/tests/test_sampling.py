@@ -160,3 +160,25 @@ def test_outgoing_calls_are_left_out_by_their_url(client: Client, events: Events
         with pytest.raises(OSError, match="refused"):
             urllib.request.urlopen(f"http://127.0.0.1:1/{path}", timeout=2)
     assert [event["data"]["url"] for event in events("fetch")] == ["http://127.0.0.1:1/pong"]
+
+
+class TestLogs:
+    @pytest.fixture
+    def environ(self, environ: dict[str, str]) -> dict[str, str]:
+        return {**environ, "BRAKIT_LOG_LEVEL": "Warn", "BRAKIT_LOG_IGNORE": "noisy,django.db.*"}
+
+    def test_by_level_and_logger(self, client: Client, events: Events) -> None:
+        for name in ("shop", "noisy", "noisy.deep", "django.db.backends"):
+            logger = logging.getLogger(name)
+            logger.setLevel(logging.DEBUG)
+            for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+                logger.log(level, "%s at %d", name, level)
+        assert [event["data"]["message"] for event in events()] == [
+            "shop at 30", "shop at 40", "noisy.deep at 30", "noisy.deep at 40",
+        ]  # fmt: skip
+
+
+def test_a_level_that_is_none_is_named() -> None:
+    config = Config({"BRAKIT_LOG_LEVEL": "loud"})
+    assert config.log_level == ""
+    assert "BRAKIT_LOG_LEVEL='loud'" in config.problems[0]

@@ -15,7 +15,7 @@ from brakit.guard import Failures
 from brakit.native import original
 from brakit.patch import Patches
 from brakit.record import Record
-from brakit.sampling import Sampler
+from brakit.sampling import sampler_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Client:
         self.watchers: dict[tuple[str, str], Any] = {}
         self._root: str | None = None
         # None, for most, spares every request a look at the rules.
-        self.sampler = Sampler(config.ignore, config.sample) if config.ignore or config.sample else None
+        self.sampler = sampler_of(config)
 
     def start(self) -> None:
         """Arm the instrumentations. No thread, no file, no library: those come with the first record."""

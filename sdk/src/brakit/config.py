@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from brakit.sampling import parse_share
+from brakit.sampling import RANKS, parse_share
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 class Setting:
-    """One setting. `kind` is one of bool, int, text, list (comma-separated), shares (a list of `pattern=share`), url."""
+    """One setting. `kind` is one of bool, int, text, list (comma-separated), shares (a list of `pattern=share`), url,
+    level."""
 
     __slots__ = ("default", "doc", "kind", "name", "variable")
 
@@ -84,6 +85,10 @@ SETTINGS = (
         (),
         "Of what only a share is recorded: `/poll=0.1,tasks.sync=5%`. One that fails is recorded from its failure on.",
     ),
+    Setting("log_level", "BRAKIT_LOG_LEVEL", "level", "", "The least severe logs that are recorded: debug, info, warn or error."),
+    Setting(
+        "log_ignore", "BRAKIT_LOG_IGNORE", "list", (), "Loggers whose logs are not recorded: `uvicorn.access`, `django.db.*`."
+    ),
     Setting("buffer", "BRAKIT_BUFFER", "int", 10_000, "Events held at most while the server is busy."),
 )
 
@@ -109,6 +114,8 @@ class Config:
     skip: tuple[str, ...]
     ignore: tuple[str, ...]
     sample: tuple[tuple[str, float], ...]
+    log_level: str
+    log_ignore: tuple[str, ...]
     buffer: int
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
@@ -145,6 +152,10 @@ def _parse(setting: Setting, text: str) -> object:
     if setting.kind in ("list", "shares"):
         parts = tuple(part.strip() for part in text.split(",") if part.strip())
         return parts if setting.kind == "list" else tuple([_share(setting, part) for part in parts])
+    if setting.kind == "level":
+        if text.lower() not in RANKS:
+            raise ConfigError(f"{setting.variable}={text!r} is none of {', '.join(RANKS)}; leaving it out")
+        return text.lower()
     if setting.kind == "url" and split_url(text) is None:
         raise ConfigError(f"{setting.variable}={text!r} is no address of a server, such as http://127.0.0.1:7700; leaving it out")
     return text

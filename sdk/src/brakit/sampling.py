@@ -10,12 +10,17 @@ from itertools import count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from brakit.config import Config
     from brakit.context import Owner
 
 KEPT = 0
 SAMPLED_OUT = 1
 """Left out for now: comes back when it fails."""
 IGNORED = 2
+
+
+RANKS = {"debug": 0, "info": 1, "warn": 2, "error": 3}
+"""Levels of logs by their weight."""
 
 
 class Pattern:
@@ -62,7 +67,15 @@ class Share:
 class Sampler:
     """The rules of one process. `kind` is `/` for a path, `://` for a URL, `` for the name of a job."""
 
-    def __init__(self, ignored: tuple[str, ...], shares: tuple[tuple[str, float], ...]) -> None:
+    def __init__(
+        self,
+        ignored: tuple[str, ...],
+        shares: tuple[tuple[str, float], ...],
+        level: str = "",
+        loggers: tuple[str, ...] = (),
+    ) -> None:
+        self.rank = RANKS.get(level, 0)
+        self.loggers = [Pattern(text) for text in loggers]
         self.ignored: dict[str, list[Pattern]] = {}
         self.shares: dict[str, list[Share]] = {}
         for text in ignored:
@@ -79,6 +92,12 @@ class Sampler:
             if share.pattern.matches(text):
                 return KEPT if share.keeps() else SAMPLED_OUT
         return KEPT
+
+    def wants(self, level: object, logger: object) -> bool:
+        """Whether a log is recorded; one whose level or logger is not known is."""
+        if type(level) is str and RANKS.get(level, 3) < self.rank:
+            return False
+        return type(logger) is not str or not any(pattern.matches(logger) for pattern in self.loggers)
 
 
 def _ceiling(number: float) -> int:
@@ -107,3 +126,10 @@ def bring_back(owner: Owner) -> None:
         owner.muted = KEPT
     if root is not None and root.muted == SAMPLED_OUT:
         root.muted = KEPT
+
+
+def sampler_of(config: Config) -> Sampler | None:
+    """None where everything is recorded."""
+    if config.ignore or config.sample or config.log_level or config.log_ignore:
+        return Sampler(config.ignore, config.sample, config.log_level, config.log_ignore)
+    return None

@@ -84,13 +84,19 @@ class Wire:
 
     def _piece(self, record: Record) -> fragments.Piece:
         """Empty for one that is left out."""
+        sampler = self.client.sampler
+        if (
+            sampler is not None
+            and record.kind == "log"
+            and not sampler.wants(record.data.get("level"), record.data.get("logger"))
+        ):
+            return LEFT_OUT
         if not scrubbers:
             piece = self.fragments.make(record, self.offset)
             # A character is four bytes at most.
             if piece is not None and fragments.size(piece) <= MAX_EVENT // 4:
                 return piece
         event: dict[str, Any] | None = self.event(record, self.offset)
-        sampler = self.client.sampler
         if sampler is not None and record.kind == "fetch" and sampler.decide("://", event["data"]["url"]):  # type: ignore[index]
             return LEFT_OUT
         for scrub in scrubbers:
