@@ -21,6 +21,22 @@ def lazy_load_in_a_loop(make: Any) -> Labelled:
     return [make.request(), parents, *_loop(make, 8)], [("n1", "warning", words)]
 
 
+def lazy_load_that_the_orm_tells(make: Any) -> Labelled:
+    parents = make.query("SELECT * FROM orders", "p", table="orders", row_count=8, site=("app/orders.py", 40, "list_orders"))
+    words = ("selectinload(Order.items)", "first use of Order.items", "8 rows of the SELECT on orders")
+    return [make.request(), parents, *_loop(make, 8, lazy_load="Order.items")], [("n1", "warning", words)]
+
+
+def lazy_load_of_django(make: Any) -> Labelled:
+    words = ('.select_related("customer")', '.prefetch_related("customer")')
+    return [make.request(), *_loop(make, 8, lazy_load="Order.customer", source="django")], [("n1", "warning", words)]
+
+
+def lazy_loads_of_two_attributes_on_one_line(make: Any) -> Labelled:
+    queries = [make.query(params=f"p{n}", lazy_load=f"Order.{'items' if n % 2 else 'notes'}") for n in range(8)]
+    return [make.request(), *queries], [("n1", "warning", ("selectinload(Parent.children)",))]
+
+
 def three_are_enough_with_parameters(make: Any) -> Labelled:
     return [make.request(), *_loop(make, 3)], [("n1", "info", ("3 different",))]
 

@@ -59,6 +59,15 @@ _LIBRARY_HINTS = {
     ("django", "DELETE"): "Delete all rows with one queryset: Model.objects.filter(id__in=keys).delete().",
 }
 
+_LAZY_HINTS = {
+    "sqlalchemy": "Load it with the {owner} rows: .options(selectinload({path})), or joinedload({path}) for a to-one relationship; a"
+    " deferred column with undefer({path}).",
+    "django": 'Load it with the {owner} rows: .select_related("{name}") for a to-one relation, .prefetch_related("{name}") for the'
+    ' others; a deferred field is one that .defer("{name}") or .only(…) left out.',
+    "peewee": "Load it with the {owner} rows: join the related table and select its columns too, or prefetch(query, …).",
+}
+"""Where the sender tells which attribute of the ORM issued the statement."""
+
 
 class N1(Rule):
     """*What it finds.* A statement that one request executes at least `min_count` times from the same line with at least
@@ -71,8 +80,9 @@ class N1(Rule):
     or `critical_count` executions, warning from `warning_share`, info below that or below `info_ms` in all.
 
     *Fix.* Load everything with one statement before the loop: an eager-loading option of the ORM (SQLAlchemy: `selectinload`,
-    `joinedload`; Django: `prefetch_related`, `select_related`), or `WHERE … IN` over the collected keys. For writes: one
-    statement with many rows, or `executemany`.
+    `joinedload`; Django: `prefetch_related`, `select_related`), or `WHERE … IN` over the collected keys. Where the ORM has told which
+    attribute's first use issued the statement, the finding names the option with it. For writes: one statement with many rows, or
+    `executemany`.
 
     *What it leaves alone.* Repetition with the same parameters (that is a duplicate, to be cached), executemany and statements
     with many rows, chunked `IN` lists, pagination, statements that failed and were tried again, the same shape from different
@@ -143,8 +153,10 @@ class N1(Rule):
             title=title if certain else f"Possible: {title}",
             desc=f"{timeline.endpoint} runs {first.operation} on {table} {count} times in one request {params}{where}:"
             f" {milliseconds(total)} of {milliseconds(timeline.duration_ms)} ({share(total, timeline.duration_ms)}).",
-            hint=_hint(first) if certain else f"If the values differ from one execution to the next: {_hint(first)}",
-            detail=_rows_from(timeline, group),
+            hint=_lazy_hint(group) or _hint(first)
+            if certain
+            else f"If the values differ from one execution to the next: {_hint(first)}",
+            detail=_what_for(timeline, group),
             endpoint=timeline.endpoint,
             service=timeline.service,
             subject=f"{shape_key(first)} {site.file}:{site.function}" if site else shape_key(first),
@@ -182,6 +194,22 @@ def _in_batches(group: list[Query]) -> bool:
 def _hint(query: Query) -> str:
     source = (query.source or query.driver).lower().partition("-")[0]
     return _LIBRARY_HINTS.get((source, query.operation), _HINTS[query.operation])
+
+
+def _lazy_hint(group: list[Query]) -> str | None:
+    """The option to add, where all executions were issued by the first use of one attribute."""
+    path = group[0].lazy_load
+    if not path or any(query.lazy_load != path for query in group):
+        return None
+    owner, _, name = path.rpartition(".")
+    text = _LAZY_HINTS.get((group[0].source or group[0].driver).lower().partition("-")[0])
+    return text.format(owner=owner, path=path, name=name) if text and owner else None
+
+
+def _what_for(timeline: Timeline, group: list[Query]) -> str | None:
+    parts = [f"Each is issued by the first use of {group[0].lazy_load}."] if _lazy_hint(group) else []
+    rows = _rows_from(timeline, group)
+    return " ".join([*parts, *([rows] if rows else [])]) or None
 
 
 def _rows_from(timeline: Timeline, group: list[Query]) -> str | None:
