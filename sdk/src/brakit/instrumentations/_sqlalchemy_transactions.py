@@ -88,8 +88,9 @@ class Transactions:
         self.names = names
 
     def instrument(self, patch: Patches) -> None:
-        from sqlalchemy.engine.base import Connection, RootTransaction, TwoPhaseTransaction
-        from sqlalchemy.pool import QueuePool
+        base: Any = sys.modules["sqlalchemy.engine.base"]
+        pool: Any = sys.modules["sqlalchemy.pool"]
+        Connection, RootTransaction = base.Connection, base.RootTransaction  # noqa: N806
 
         # A plain class attribute, so that reading one that was never set costs no exception.
         patch.replace(Connection, "_brakit_transaction", None)
@@ -98,7 +99,7 @@ class Transactions:
             (RootTransaction, "_do_commit", self.committing, self.ended),
             (RootTransaction, "_do_rollback", self.rolling_back, self.ended),
             (RootTransaction, "_do_deactivate", self.rolling_back, self.ended),  # by a transaction within it, before 2.0
-            (TwoPhaseTransaction, "prepare", self.preparing, self.done),
+            (base.TwoPhaseTransaction, "prepare", self.preparing, self.done),
             (Connection, "commit_prepared", self.committing_prepared, self.done),
             (Connection, "rollback_prepared", self.rolling_back_prepared, self.done),
         ):
@@ -109,7 +110,7 @@ class Transactions:
             place = "sqlalchemy:Connection._commit_impl"
             patch.hook(Connection, "_commit_impl", place, self.autocommitting, self.done, self.failed)
             patch.hook(RootTransaction, "_do_close", "sqlalchemy:RootTransaction._do_close", self.closing)
-        patch.hook(QueuePool, "_do_get", "sqlalchemy:QueuePool._do_get", self.waiting, self.waited, self.waited_in_vain)
+        patch.hook(pool.QueuePool, "_do_get", "sqlalchemy:QueuePool._do_get", self.waiting, self.waited, self.waited_in_vain)
         for module, path in IN_TASKS:
             patch.when(module, f"{module}:{path}", follow, patch, module, path)
 
