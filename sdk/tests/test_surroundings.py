@@ -301,6 +301,9 @@ def test_mocks_that_are_there_before_us(py: Py, made: str) -> None:
 
 def test_an_engine_that_is_a_mock(client: Client, events: Events) -> None:
     engine = unittest.mock.MagicMock(spec=sqlalchemy.create_engine("sqlite://"))
+    engine.connect.return_value.in_transaction.return_value = engine.connect.return_value.in_nested_transaction.return_value = (
+        False
+    )
     engine.connect.return_value.__enter__.return_value.execute.return_value.scalar.return_value = 5
     with engine.connect() as connection:
         assert connection.execute(sqlalchemy.text("SELECT 5")).scalar() == 5

@@ -14,6 +14,7 @@ import flask
 import pytest
 from authlib.oauth1.rfc5849 import client_auth
 from authlib.oauth2.rfc6750 import BearerTokenValidator
+from sdk.tests.conftest import qualified
 
 with warnings.catch_warnings():
     # It is to be joserfc from now on.
@@ -106,7 +107,7 @@ def test_a_protected_view(
     [request] = [event for event in found if event["type"] == "request"]
     data = check["data"]
     assert (data["provider"], data["result"], data.get("checked")) == ("oauth2", result, checked)
-    assert (data["callsite"]["file"], data["callsite"]["function"]) == (HERE, function)
+    assert (data["callsite"]["file"], data["callsite"]["function"]) == (HERE, qualified(function))
     assert check["parentId"] == request["id"]
     assert token is None or token not in str(found)
 
@@ -129,6 +130,7 @@ from django.test import Client
 from django.urls import path
 from authlib.integrations.django_oauth2 import ResourceProtector
 from authlib.oauth2.rfc6750 import BearerTokenValidator
+from sdk.tests.conftest import qualified
 
 class Validator(BearerTokenValidator):
     def authenticate_token(self, token_string):
@@ -195,7 +197,7 @@ def test_oauth1(client: Client, events: Events, monkeypatch: pytest.MonkeyPatch)
         ("oauth1", "invalid"),
         ("oauth1", "anonymous"),
     ]
-    assert {check["callsite"]["function"] for check in checks} == {"test_oauth1.<locals>.orders"}
+    assert {check["callsite"]["function"] for check in checks} == {qualified("test_oauth1.<locals>.orders")}
 
 
 @pytest.mark.parametrize(
