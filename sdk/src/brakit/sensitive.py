@@ -8,6 +8,10 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 MASK = "****"
 
 
@@ -33,7 +37,7 @@ class Secret:
 
 
 _KEY_OF = "api|app|access|account|secret|private|encryption|decryption|signing|shared|master|auth|client|consumer|storage|license"
-_KEY_OF += "|service|subscription|ssh|aes|rsa|webhook|deploy|admin|django-secret|session|write|read"
+_KEY_OF += "|service|subscription|ssh|aes|rsa|webhook|deploy|admin|django-secret|session|write|read|pass|licen[cs]e|ingest"
 _NOT_TOKENS = "".join(
     rf"(?<!{word}-)" for word in ("page", "next", "continuation", "cancel", "cancellation", "pad", "eos", "bos")
 )
@@ -41,7 +45,8 @@ _NOT_TOKENS = "".join(
 NAMES = (
     Secret(
         "password",
-        r"pass-?w(?:or)?ds?(?![a-z])|passwort|pwds?(?![a-z])|pass-?phrases?(?![a-z])|pass-?codes?(?![a-z])",
+        r"pass-?w(?:or)?ds?(?![a-z])|passwort|kennwort|mot-?de-?passe|contrasen|wachtwoord|pwds?(?![a-z])|pass-?phrases?(?![a-z])"
+        r"|pass-?codes?(?![a-z])|(?<![a-z])(?:pw|psw|passw|passwrd|psswd|senha|haslo)(?![a-z])",
         "passwords and pass phrases",
         "db_password",
     ),
@@ -55,27 +60,28 @@ NAMES = (
     ),
     Secret("key", rf"(?:{_KEY_OF})-?keys?(?![a-z])", "keys that open something", "x-api-key"),
     Secret("authorization", r"(?<![a-z])authorization(?![a-z])", "authorization", "Proxy-Authorization"),
-    Secret("auth", r"^(?:(?:x|http|basic|proxy|digest)-)?auth$", "the short word for it", "x-auth", weak=True),
+    Secret("auth", r"^(?:(?:x|http|basic|proxy|digest)-)?auth$|^bearer$", "the short words for it", "x-auth", weak=True),
     Secret("credential", r"credentials?(?![a-z])|(?<![a-z])creds?(?![a-z])", "credentials", "X-Amz-Credential"),
     Secret("cookie", r"(?<![a-z])cookies?(?:2|$)", "cookies", "cookie"),
-    Secret("session id", r"sess(?:ion)?-?(?:id|key|hash|cookie)(?![a-z])", "ids of sessions", "PHPSESSID"),
+    Secret("session id", r"sess(?:ion)?-?(?:id|key|hash|cookie|data)(?![a-z])", "ids of sessions", "PHPSESSID"),
     Secret("session", r"(?<![a-z])(?:session|sess|sid)$", "the short words for it", "connect.sid", weak=True),
     Secret("signature", r"(?<![a-z])(?:sig$|signature(?![a-z])|hmac(?![a-z]))", "signatures", "X-Hub-Signature-256", weak=True),
     Secret("csrf", r"(?<![a-z])[cx]srf(?![a-z])", "cross-site request forgery tokens", "X-CSRFToken"),
     Secret(
         "assertion",
-        r"(?<![a-z])(?:jwts?|dpop|code-?verifier|(?:client|jwt)-?assertion|saml-?(?:request|response|assertion))(?![a-z])",
+        r"(?<![a-z])(?:jwts?|dpop|code-?verifier|(?:client|jwt)-?assertion|saml-?(?:request|response|assertion)|captcha-?response)(?![a-z])",
         "proofs of identity",
         "client_assertion",
     ),
     Secret(
         "one-time code",
-        r"(?<![a-z])[th]?otp(?![a-z])|(?<![a-z])(?:backup|recovery|verification|mfa|2fa|one-?time|security)-?codes?(?![a-z])",
+        r"(?<![a-z])[th]?otp(?![a-z])|(?<![a-z])(?:backup|recovery|verification|mfa|2fa|one-?time|security|auth|invite|reset|sms|device|pairing|login|access)"
+        r"-?codes?(?![a-z])",
         "codes for one use",
         "verification_code",
     ),
     Secret("seed", r"(?<![a-z])(?:mnemonic|seed-?phrase)(?![a-z])", "seed phrases of wallets", "mnemonic"),
-    Secret("card", r"(?:card|cc)-?(?:number|num|no)(?![a-z])|(?<![a-z])cv[vc]2?(?![a-z])", "payment cards", "card_number"),
+    Secret("card", r"(?:card|cc)-?(?:number|num|no)(?![a-z])|(?<![a-z])cv[vcn]2?(?![a-z])", "payment cards", "card_number"),
     Secret("pin", r"(?<![a-z])pin(?:-?code)?$", "personal numbers", "pin", weak=True),
     Secret("ssn", r"(?<![a-z])ssn(?![a-z])|social-?security", "social security numbers", "ssn"),
 )
@@ -185,6 +191,29 @@ PATTERNS = (
         needles=("npm_", "pypi-", "dckr_", "SG.", "key-"),
     ),
     Secret(
+        "service key",
+        r"(?<![A-Za-z0-9])(?:NRAK-[A-Z0-9]{20,}|pplx-[A-Za-z0-9]{20,}|xai-[A-Za-z0-9]{30,}|lin_api_[A-Za-z0-9]{20,}"
+        r"|ntn_[A-Za-z0-9]{30,}|secret_[A-Za-z0-9]{40,}|figd_[\w-]{20,}|pscale_(?:tkn|oauth|pw)_[\w.-]{20,}"
+        r"|[0-9a-f]{32}-us\d{1,2}(?!\w)|dp\.(?:pt|st|ct|sa|scim|audit)\.[A-Za-z0-9]{20,}|dt0[a-z]\d\d\.[A-Z0-9]{20,}\.[A-Z0-9]{32,}"
+        r"|[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{40,}|v[1-4]\.(?:local|public)\.[\w-]{20,}(?:\.[\w-]+)?|1//0[\w-]{30,}"
+        r"|dapi[0-9a-f]{32}|SK[0-9a-f]{32}(?!\w)|AT(?:ATT|CTT|BB)[\w=-]{28,}|EAA[A-C][\w-]{50,}|gAAAAA[\w=-]{60,}|\d{8,10}:AA[\w-]{30,})",
+        "keys of New Relic, Perplexity, xAI, Linear, Notion, Figma, PlanetScale, Mailchimp, Doppler, Dynatrace, Terraform, Databricks,"
+        " Twilio, Atlassian, Telegram; PASETO, Fernet",
+        "v4.local.notARealToken0123456789",
+        needles=(
+            *("NRAK-", "pplx-", "xai-", "lin_api_", "ntn_", "secret_", "figd_", "pscale_", "-us", "dp.", "dt0", ".atlasv1."),
+            *(".local.", ".public.", "1//0", "dapi", "SK", "ATATT", "ATCTT", "ATBB", "EAA", "gAAAAA", ":AA"),
+        ),
+    ),
+    Secret(
+        "password hash",
+        r"\$2[abxy]\$\d\d\$[./A-Za-z0-9]{22,53}|\$argon2(?:id|i|d)\$[^\s\"'<>]{16,}|\$(?:1|5|6|y|7)\$[./A-Za-z0-9=$]{16,}"
+        r"|(?:pbkdf2|scrypt|bcrypt|argon2)[\w:]{0,24}\$[./\w$=,+-]{20,}",
+        "passwords as bcrypt, argon2, crypt, Django and Werkzeug store them",
+        "$2b$12$notARealHash0123456789abcdefghij",
+        needles=("$2", "$argon2", "$1$", "$5$", "$6$", "$y$", "$7$", "pbkdf2", "scrypt", "bcrypt", "argon2"),
+    ),
+    Secret(
         "bearer",
         r"(?<![A-Za-z])([Bb]earer|BEARER|[Bb]asic|BASIC)((?:\s|%20|\+){1,4})([A-Za-z0-9._~+/=-]{6,})",
         "credentials behind `Bearer` and `Basic`",
@@ -213,7 +242,7 @@ _ABOUT = re.compile(
 STEMS = (
     *("pass", "pwd", "secret", "token", "key", "auth", "cred", "cookie", "sess", "sid", "sig", "hmac", "srf"),
     *("jwt", "dpop", "verifier", "assertion", "saml", "otp", "code", "mnemonic", "seed", "card", "cc", "cv"),
-    *("pin", "ssn", "social"),
+    *("pin", "ssn", "social", "kennwort", "passe", "contrasen", "wachtwoord", "pw", "psw", "senha", "haslo", "bearer", "captcha"),
 )
 """One of them is in every name of a secret."""
 
@@ -229,15 +258,52 @@ _STAND_IN = re.compile(r"%s|%\(\w{1,64}\)s|\?|\$\d{1,4}|\{\w{0,64}\}|\$\{\w{1,64
 _KEPT_START = ("SecretStr('***", "[REDACTED", "[Filtered", "[redacted")
 
 
+class Own:
+    """What the user has named as secrets of his own (`BRAKIT_SECRETS`): a pattern of names and one of looks, or None."""
+
+    __slots__ = ("look", "names", "stems")
+
+    def __init__(self) -> None:
+        self.look: re.Pattern[str] | None = None
+        self.names: re.Pattern[str] | None = None
+        self.stems: tuple[str, ...] = ()
+
+
+OWN = Own()
+
+
+def own(entries: Iterable[str]) -> None:
+    """Take `entries` as secrets too, in place of those of the last call: `tenant_ref` is a name, in any spelling; `acme_*` a look, any
+    word that begins so."""
+    names = [words(entry) for entry in entries if not entry.endswith("*")]
+    starts = [re.escape(entry[:-1]) for entry in entries if entry.endswith("*") and len(entry) >= MIN_START]
+    known = [name for name in names if name]
+    OWN.names = re.compile("|".join(rf"(?<![a-z0-9]){re.escape(name)}(?![a-z0-9])" for name in known)) if known else None
+    OWN.look = re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(starts)})[\w.~+/=-]+") if starts else None
+    OWN.stems = tuple([max(name.split("-"), key=len) for name in known])
+    strength.cache_clear()
+
+
+MIN_START = 4
+"""Characters of a look, the `*` counted in: a shorter one would mask half of every text."""
+
+
+def words(name: str) -> str:
+    """The lower-case words of a name, joined by `-`."""
+    return _WORDS.sub("-", name[-128:]).lower().strip("-")
+
+
 @lru_cache(maxsize=2048)
 def strength(name: str) -> int:
     """2 for the name of a secret, 1 for a weak one, 0 for any other."""
-    words = _WORDS.sub("-", name[-128:]).lower().strip("-")
-    if _ABOUT.search(words):
-        return 0
-    if _STRONG.search(words):
+    named = words(name)
+    if OWN.names is not None and OWN.names.search(named):
         return 2
-    return 1 if _WEAK.search(words) else 0
+    if _ABOUT.search(named):
+        return 0
+    if _STRONG.search(named):
+        return 2
+    return 1 if _WEAK.search(named) else 0
 
 
 def tells_nothing(value: str) -> bool:
