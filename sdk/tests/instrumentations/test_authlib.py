@@ -130,7 +130,6 @@ from django.test import Client
 from django.urls import path
 from authlib.integrations.django_oauth2 import ResourceProtector
 from authlib.oauth2.rfc6750 import BearerTokenValidator
-from sdk.tests.conftest import qualified
 
 class Validator(BearerTokenValidator):
     def authenticate_token(self, token_string):
