@@ -43,6 +43,28 @@ def test_parent_and_child_both_deliver(py: Py, sink: Sink, hooks: bool) -> None:
     assert len(by_pid) == 2
 
 
+@pytest.mark.parametrize("hooks", [True, False], ids=["with fork hooks", "without"])
+def test_a_child_has_its_own_ids_and_events_from_its_first_moment_on(py: Py, sink: Sink, hooks: bool) -> None:
+    code = head(hooks) + (
+        "with brakit.span('parent'): log.error('parent')\n"
+        "brakit.flush(); log.error('just before')\n"
+        "pids = []\n"
+        "for n in range(8):\n"
+        "    pid = os.fork()\n"
+        "    if pid == 0:\n"
+        "        with brakit.span('child'): log.error('child')\n"
+        "        os._exit(0 if brakit.flush(10) else 9)\n"
+        "    pids.append(pid)\n"
+        "with brakit.span('parent'): log.error('parent')\n"
+        "print({os.waitpid(pid, 0)[1] for pid in pids})\n"
+    )
+    ran = py(code, BRAKIT_PORT=str(sink.port), timeout=60)
+    assert (ran.rc, ran.stdout, ran.stderr) == (0, "{0}\n", "")
+    assert sorted(sink.messages()) == ["child"] * 8 + ["just before"] + ["parent"] * 2
+    ids = [event["id"] for event in sink.events] + [span["data"]["spanId"] for span in sink.of("span")]
+    assert len(ids) == len(set(ids)) == 11 + 10 + 10
+
+
 def test_the_childs_sender_sends_by_itself(py: Py, sink: Sink) -> None:
     code = head() + (
         "log.error('parent'); brakit.flush()\n"

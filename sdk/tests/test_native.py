@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 import _thread
+import ctypes
+import os
 import queue
 import socket
+import sys
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from brakit import native
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 NAMES = [("_thread", "allocate_lock"), ("queue", "SimpleQueue"), ("time", "sleep"), ("socket", "socket")]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.parametrize("make", [native.fork_mark, native.Mark])
+def test_a_mark_is_gone_in_a_child_however_it_was_forked(make: Callable[[], Any]) -> None:
+    mark = make()
+    assert mark[0] == 0
+    mark[0] = 1
+    pid = ctypes.PyDLL(None).fork()
+    if pid == 0:
+        before, mark[0] = mark[0], 1
+        os._exit(10 * before + mark[0])
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    assert mark[0] == 1
+
+
+def test_where_the_system_wipes_memory_nothing_is_asked() -> None:
+    wipes = sys.platform == "linux" and tuple(map(int, os.uname().release.split("-")[0].split(".")[:2])) >= (4, 14)
+    assert (type(native.fork_mark()) is not native.Mark) == wipes
 
 
 def test_without_gevent_they_are_what_they_are() -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import count
-from os import getpid
+
+from brakit.native import fork_mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 32 * 1024 * 1024
 """Bytes of bodies and texts held at most, beside the records themselves."""
-LOOK_NS = 10_000_000
 FLUSH_AT = 20
 """Records at which the sender is woken early; the seed's threshold."""
 
@@ -43,12 +43,14 @@ class Counter:
 
 
 class Buffer:
-    """Oldest out first. `wake` is called when the sender sleeps and there is something to send."""
+    """Oldest out first. `wake` is called when the sender sleeps and there is something to send, `forked` when it is another's."""
 
     def __init__(self, limit: int, wake: Callable[[], None], forked: Callable[[], None]) -> None:
         self.limit = limit
         self.wake = wake
         self.forked = forked
+        # 0 at first says that this is a child of the process that it was.
+        self.here = fork_mark()
         self.reset()
 
     def reset(self) -> None:
@@ -57,24 +59,14 @@ class Buffer:
         self.bytes = 0
         self.awake = False
         self.overflow = Counter()
-        self.pid = getpid()
-        self.look_at = 0
-
-    def check(self, now: int) -> None:
-        """Whether this is still the process that it was: some servers fork without running Python's at-fork hooks (uWSGI).
-
-        Asking the system costs as much as taking a record, so it is asked every 10 ms.
-        """
-        self.look_at = now + LOOK_NS
-        if self.pid != getpid():
-            self.forked()
+        self.here[0] = 1
 
     def append(self, record: Record) -> None:
         """Take a record, unless its owner is left out; the oldest goes when there is no room."""
         if record.owner is not None and record.owner.muted:
             return
-        if record.ended > self.look_at:
-            self.check(record.ended)
+        if not self.here[0]:
+            self.forked()
         records = self.records
         if record.cost:
             self.bytes += record.cost

@@ -6,7 +6,7 @@ import atexit
 import os
 import sys
 
-from brakit import context, guard
+from brakit import guard
 from brakit.activation import Decision, decide
 from brakit.buffer import Buffer
 from brakit.clocks import wall
@@ -128,7 +128,6 @@ class Client:
     def forked(self) -> None:
         """In a child process: what is buffered and under way is the parent's to send; thread and locks do not exist here."""
         self.buffer.reset()
-        context.forget_ids()
         self.started = wall() / 1e6
         sender, self.sender = self.sender, None
         self._starting = [True]
@@ -136,13 +135,14 @@ class Client:
         if sender is not None:
             self.attempt("transport.abandon", sender.abandon)
 
-    def _check_process(self) -> None:
-        if self.buffer.pid != os.getpid():
+    def check_process(self) -> None:
+        """Start anew where this is a child of the process that it was."""
+        if not self.buffer.here[0]:
             self.forked()
 
     def flush(self, timeout: float) -> bool:
         """Send what is buffered; True when all has arrived within `timeout` seconds."""
-        self._check_process()
+        self.check_process()
         if self.sender is None:
             return not self.buffer.records
         return bool(self.attempt("transport.flush", self.sender.flush, timeout))
@@ -150,7 +150,7 @@ class Client:
     def shutdown(self, timeout: float = EXIT_S) -> None:
         """Put every original back, send what is there, end the thread."""
         self.open = False
-        self._check_process()
+        self.check_process()
         self.attempt("restore", self.patches.restore)
         if self.sender is not None:
             self.attempt("transport.stop", self.sender.stop, timeout)
@@ -225,7 +225,8 @@ def _after_fork() -> None:
 
 def _in_child() -> None:
     if _client is not None:
-        _client.forked()
+        # A hook that came before ours may have recorded something already.
+        _client.check_process()
 
 
 def _working_folder() -> str:

@@ -6,6 +6,8 @@ import os
 from collections import deque
 from contextvars import ContextVar
 
+from brakit.native import fork_mark
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextvars import Context
@@ -27,10 +29,15 @@ _HOST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
 MADE_AT_ONCE = 64
 """Ids that are made with one call to the system, which costs more than all else about them."""
 _ready: deque[str] = deque()
+_here = fork_mark()
 
 
 def new_request_id() -> str:
     """32 hex digits: id of a request, and of its trace where none came in."""
+    if not _here[0]:
+        # In a child process: the ids that are ready are the parent's.
+        _ready.clear()
+        _here[0] = 1
     # `pop` is atomic: no two threads get the same.
     try:
         return _ready.pop()
@@ -43,11 +50,6 @@ def new_request_id() -> str:
 def new_span_id() -> str:
     """16 hex digits: id of a span or a fetch, as W3C Trace Context has it."""
     return new_request_id()[:16]
-
-
-def forget_ids() -> None:
-    """In a child process: the ids that are ready are the parent's."""
-    _ready.clear()
 
 
 class Owner:

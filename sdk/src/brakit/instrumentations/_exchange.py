@@ -91,10 +91,7 @@ class Exchange(Record):
         self.site = None
         self.cost = 0
         self.emitted = False
-        self.started = self.ended = started = clock()
-        # Before an id is taken: those that are ready may be another process's.
-        if started > client.buffer.look_at:
-            client.buffer.check(started)
+        self.started = self.ended = clock()
         owner, _, span_id = context.request_owner(ids.request_id, ids.traceparent)
         self.owner: Owner = owner
         self.client = client
