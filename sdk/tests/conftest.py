@@ -431,3 +431,25 @@ def events(client: Client) -> Callable[..., list[Json]]:
         return [event for event in drained if kind is None or event["type"] == kind]
 
     return drain
+
+
+@pytest.fixture
+def make_client(tmp_path: Path) -> Iterator[Callable[..., Client]]:
+    """`make_client(**settings)`: a client that sends, without patches; `.brakit` of the test's folder is its data folder."""
+    made: list[Client] = []
+
+    def make(**settings: str) -> Client:
+        client = Client(Config({"BRAKIT_DIR": str(tmp_path / ".brakit"), **settings}), Decision(True, "on"))
+        client.folder = str(tmp_path)
+        client.open = True
+        made.append(client)
+        return client
+
+    yield make
+    for client in made:
+        client.shutdown(0.0)
+        assert client.failures.counts == {}, client.failures.first
+    for thread in threading.enumerate():
+        if thread.name == "brakit-sender":
+            thread.join(10)
+            assert not thread.is_alive()

@@ -194,10 +194,12 @@ MARKS = {
     "RELEASE SAVEPOINT a": "release",
     "PREPARE TRANSACTION 'x'": "prepare",
     "COMMIT PREPARED 'x'": "commit",
+    "XA START 'x'": "begin",
+    "XA COMMIT 'x' ONE PHASE": "commit",
 }
 NO_MARKS = [
     *("SELECT 1 FROM a", "SET LOCAL app.tenant = '42'", "", ";", "CALL x()", "SHOW transaction_isolation"),
-    *("PREPARE a AS SELECT 1", "START SLAVE", "BEGIN NULL; END", "BEGIN dbms_output.put_line('x'); END;", "END IF", "SAVE x"),
+    *("PREPARE a AS SELECT 1", "START SLAVE", "BEGIN NULL; END", "BEGIN dbms_output.put_line('x'); END;", "END IF", "SAVE x", "XA END 'x'"),
     "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
 ]
 

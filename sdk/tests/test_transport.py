@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import socket
 import threading
@@ -11,41 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from brakit import context, transport
+from brakit import transport
 from brakit.activation import Decision
 from brakit.client import Client
 from brakit.config import Config
-from brakit.instrumentations._dbapi import Query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from sdk.tests.conftest import Sink
 
     Make = Callable[..., Client]
-
-
-@pytest.fixture
-def make_client(tmp_path: Path) -> Iterator[Callable[..., Client]]:
-    """`make_client(**settings)`: a client that sends, without patches; `.brakit` of the test's folder is its data folder."""
-    made: list[Client] = []
-
-    def make(**settings: str) -> Client:
-        client = Client(Config({"BRAKIT_DIR": str(tmp_path / ".brakit"), **settings}), Decision(True, "on"))
-        client.folder = str(tmp_path)
-        client.open = True
-        made.append(client)
-        return client
-
-    yield make
-    for client in made:
-        client.shutdown(0.0)
-        assert client.failures.counts == {}, client.failures.first
-    for thread in threading.enumerate():
-        if thread.name == "brakit-sender":
-            thread.join(10)
-            assert not thread.is_alive()
 
 
 def emit(client: Client, number: int = 1, start: int = 0, pause: float = 0.0) -> None:
@@ -466,53 +442,3 @@ def test_two_threads_with_the_first_record_start_one_sender(sink: Sink, make_cli
     assert client.flush(5)
     assert len([thread for thread in threading.enumerate() if thread.name == "brakit-sender"]) == 1
     assert sorted(numbers(sink)) == list(range(1000))
-
-
-def query(client: Client, number: int) -> None:
-    made = Query("sqlalchemy", "SELECT a, b, c FROM orders WHERE id = ?", (number,), None, "sqlite", "1", None)
-    made.owner, made.over, made.rows = OWNER, True, number
-    made.emit(client.buffer)
-
-
-OWNER, _, _ = context.request_owner(None, None)
-
-
-def test_a_server_that_reads_events_in_parts_gets_them_so(sink: Sink, make_client: Make, tmp_path: Path) -> None:
-    sink.announce(tmp_path / ".brakit")
-    client = make_client()
-    for shares in (False, True, False):
-        # What a connection was told is true for this connection.
-        sink.shares = shares
-        if client.sender is not None:
-            client.sender._disconnect()
-        for _ in range(2):
-            emit(client, 10)
-            for number in range(30):
-                query(client, number)
-            assert client.flush(5)
-    found = sink.of("db.query")
-    assert [event["data"]["rowCount"] for event in found] == [*range(30)] * 6
-    assert {event["requestId"] for event in found} == {OWNER.id}
-    assert len({json.dumps({**event["data"], "rowCount": 0, "duration": 0, "paramsHash": ""}) for event in found}) == 1
-    assert [("shared" in payload) for payload in sink.payloads] == [False, False, True, True, False, False]
-    whole, parts = sink.raw[1], sink.raw[2]
-    assert len(parts) < len(whole) / 2
-
-
-def test_a_batch_that_was_put_together_for_one_server_is_sent_to_another_whole(
-    sink: Sink, make_client: Make, tmp_path: Path
-) -> None:
-    sink.announce(tmp_path / ".brakit")
-    sink.shares = True
-    client = make_client()
-    emit(client)
-    assert client.flush(5)
-    sink.mode, sink.shares = "503", False
-    for number in range(5):
-        query(client, number)
-    assert not client.flush(0.3)
-    client.sender._disconnect()
-    sink.mode = "ok"
-    assert client.flush(5)
-    assert "shared" not in sink.payloads[-1]
-    assert len(sink.of("db.query")) == 5

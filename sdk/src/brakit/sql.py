@@ -359,6 +359,9 @@ _MARKS = {
     "RELEASE": "release",
 }
 
+_XA = {"START": "begin", "BEGIN": "begin", "PREPARE": "prepare", "COMMIT": "commit", "ROLLBACK": "rollback"}
+"""MySQL's words of two-phase transactions; its `XA END` only ends the list of statements."""
+
 
 def _mark(tokens: list[Token]) -> str | None:
     """What a statement of transaction control does; `BEGIN` of a block of PL/SQL is none."""
@@ -366,6 +369,8 @@ def _mark(tokens: list[Token]) -> str | None:
     first, second = (*words, "", "")[:2]
     if first in ("START", "PREPARE"):
         return {"START": "begin", "PREPARE": "prepare"}[first] if second == "TRANSACTION" else None
+    if first == "XA":
+        return _XA.get(second)
     if first == "SAVE":
         return "savepoint" if second in ("TRAN", "TRANSACTION") else None
     if first == "ROLLBACK":

@@ -15,6 +15,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext import asyncio as sa_asyncio
 
+from brakit import context
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractContextManager
@@ -272,3 +274,33 @@ async def test_shutdown_puts_every_original_back(client: Client, connection: Any
     assert all(vars(holder)[name] is original for (holder, name), original in zip(places, originals, strict=True))
     await connection.fetch("SELECT 1")
     assert events() == []
+
+
+async def test_what_listeners_do_belongs_to_nobody(
+    connection: Any, client: Client, events: Events, in_request: InRequest
+) -> None:
+    heard: list[tuple[str | None, Owner | None]] = []
+    done = asyncio.Event()
+
+    def plain(*_: Any) -> None:
+        heard.append((context.covered.get(), context.current()))
+
+    async def query(*_: Any) -> None:
+        other = await asyncpg.connect(ADDRESS)
+        await other.execute("SELECT 1 AS from_the_listener")
+        await other.close()
+        done.set()
+
+    with in_request():
+        # As SQLAlchemy opens one: in a request, under its cover.
+        context.covered.set("db.query")
+        listening = await asyncpg.connect(ADDRESS)
+        context.covered.set(None)
+        await listening.add_listener("brakit_notes", plain)
+        await listening.add_listener("brakit_notes", query)
+    await connection.execute("NOTIFY brakit_notes")
+    await asyncio.wait_for(done.wait(), 5)
+    await listening.close()
+    assert heard == [(None, None)]
+    [found] = [event for event in events("db.query") if "from_the_listener" in event["data"]["sql"]]
+    assert "parentId" not in found

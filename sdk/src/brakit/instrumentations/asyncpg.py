@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 
-from brakit import errors, guard
+from brakit import context, errors, guard
 from brakit.context import covered
 from brakit.guard import Raised
 from brakit.instrumentations._driver import Driver, size
@@ -48,6 +48,7 @@ def instrument(patch: Patches) -> None:
         ("connection:Connection._copy_out", driver.copy),
         ("connection:Connection.copy_records_to_table", driver.copy_records),
         ("connection:Connection.reset", driver.quiet),
+        ("connection:Connection._process_notification", driver.notified),
         ("connection:Connection.add_listener", driver.quiet),
         ("connection:Connection.remove_listener", driver.quiet),
         ("prepared_stmt:PreparedStatement._PreparedStatement__bind_execute", driver.prepared),
@@ -192,6 +193,18 @@ class Asyncpg(Driver):
         link = self.links.get(call.args[0]._connection)
         if link is None or link.transaction is None:
             yield from self.quiet(call)
+
+    def notified(self, _call: Call) -> Step:
+        """What listeners do belongs to nobody: the context here is that in which the connection was opened."""
+        owner, before = context.enter(None), covered.get()
+        covered.set(None)
+        try:
+            yield
+        except Raised:
+            pass
+        finally:
+            covered.set(before)
+            context.enter(owner)
 
     # Cursors.
 

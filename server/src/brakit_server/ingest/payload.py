@@ -12,7 +12,7 @@ from brakit import redact
 from brakit_server.ingest.decoding import Refused, decoded
 from brakit_server.ingest.entries import LENIENT, Envelope, entry
 from brakit_server.ingest.fields import RESOURCE_SLOTS, SLOTS, Rejected, counts, number
-from brakit_server.ingest.shared import Parts
+from brakit_server.ingest.parts import Parts
 from brakit_server.records import Entry
 from brakit_server.stores import Batch, Opaque, Resource
 

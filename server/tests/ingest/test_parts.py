@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brakit_server.ingest import Refused, read
-from brakit_server.ingest import shared as module
+from brakit_server.ingest import parts as module
 from brakit_server.ingest.fields import Rejected
-from brakit_server.ingest.shared import Parts
+from brakit_server.ingest.parts import Parts
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/protocol.md"
 NOW = 1_760_000_000_000.0
