@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from brakit import guard
+from brakit import guard, redact
 from brakit.events import KINDS, PARTS, Field, camel
 from brakit.record import PLAIN
 
@@ -43,10 +43,10 @@ def plain_text(value: object, limit: int) -> str:
 
 
 def tidy(value: Any) -> Any:
-    """`value`, of plain parts, with clean text in it: a folder's name may hold bytes that are no text."""
+    """`value`, of plain parts, with clean text in it, masked: a folder's name may hold bytes that are no text, or a token."""
     if type(value) is dict:
         return {plain_text(key, MAX_NAME): tidy(item) for key, item in value.items() if item is not None}
-    return plain_text(value, MAX_URL) if type(value) is str else value
+    return redact.short(plain_text(value, MAX_URL)) if type(value) is str else value
 
 
 def slim(value: Any) -> Any:
@@ -81,6 +81,16 @@ def conform(kind: str, data: dict[str, Any], known: dict[str, object] | None = N
 
 def _string(value: object) -> str | None:
     return value if type(value) is str and len(value) < 256 and value.isascii() else plain_text(value, 3 * MAX_TEXT)
+
+
+def _masked(value: object) -> str | None:
+    """Text that nobody has masked before: names of what repeats, most of it."""
+    text = _string(value)
+    return None if text is None else redact.short(text)
+
+
+def _route(value: object) -> str | None:
+    return None if value is None else redact.route(plain_text(value, MAX_URL))
 
 
 def _strings(value: object) -> list[str]:
@@ -126,7 +136,18 @@ def _check_of(field: Field) -> Callable[[Any], object]:
         if part == field.type:
             return lambda value: conform(part, dict(value))
         return lambda value: [conform(part, dict(item)) for item in value]
+    if field.type == "string" and field.name not in MASKED:
+        return _route if field.name == "route" else _masked
     return _BY_TYPE[field.type]
+
+
+MASKED = frozenset(
+    (
+        *("sql", "shape", "message", "stack", "error", "url", "path", "request_body", "response_body"),
+        *("id", "span_id", "fetch_id", "error_id", "connection_id", "transaction_id", "shape_hash", "params_hash"),
+    )
+)
+"""Texts that are masked before they come here, each in its own way, and ids of ours."""
 
 
 _BY_TYPE: dict[str, Callable[[Any], object]] = {

@@ -200,7 +200,7 @@ class Fragments:
         own += _sizes(data)
         parent = data.get("parent_fetch_id")
         if parent is not None:
-            own += f',"parentFetchId":{quoted(plain_text(parent, MAX_NAME))}'
+            own += f',"parentFetchId":{quoted(redact.text(plain_text(parent, MAX_NAME)))}'
         if data.get("cancelled"):
             own += ',"cancelled":true'
         for name, kept, given in (
@@ -268,7 +268,7 @@ class Fragments:
             clean = redact.url(plain_text(path, MAX_URL))
             found = f'"path":{quoted(clean)},"url":{quoted(redact.url(plain_text(url, MAX_URL)))}'
             if route is not None:
-                found += f',"route":{quoted(plain_text(route, MAX_URL))}'
+                found += f',"route":{quoted(redact.route(plain_text(route, MAX_URL)))}'
             found += f',"isStatic":{_bool(is_static(clean))},"isHealthCheck":{_bool(is_health_check(clean))}'
             if len(found) <= MAX_KEPT:
                 self.urls.put(key, found)
@@ -276,7 +276,7 @@ class Fragments:
 
     def _origin(self, values: tuple[object, ...]) -> tuple[str, ...]:
         made = [
-            f'"{name}":{quoted(plain_text(value, MAX_NAME))}'
+            f'"{name}":{quoted(redact.text(plain_text(value, MAX_NAME)))}'
             for name, value in zip(_ORIGIN.values(), values, strict=True)
             if value is not None
         ]

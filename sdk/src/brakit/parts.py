@@ -7,6 +7,7 @@ import zlib
 from brakit import redact
 from brakit.conform import MAX_NAME, MAX_TEXT, MAX_URL, clean, plain_text
 from brakit.record import MAX_BODY, TEXT_TYPES
+from brakit.sensitive import strength
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ def message(message: object, args: object) -> str:
     text = plain_text(message, MAX_TEXT)
     if not args or type(message) is not str:
         return text
+    if type(args) is dict:
+        # In the text they stand without their names.
+        args = {name: redact.MASK if type(name) is str and strength(name) else value for name, value in args.items()}
     try:
         return clean(message % args, MAX_TEXT)
     except (TypeError, ValueError, KeyError, IndexError, OverflowError, MemoryError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from binascii import Error as NotBase64
 from binascii import a2b_base64
+from functools import lru_cache
 
 from brakit import pairs, phrases, quoting
 from brakit.pairs import SCHEMES, as_many_lines
@@ -20,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MASK", "NAMES", "PATTERNS", "Secret", "body", "cookies", "header", "object", "text", "url"]
+__all__ = ["MASK", "NAMES", "PATTERNS", "Secret", "body", "cookies", "header", "object", "route", "short", "text", "url"]
 
 
 def _settled(value: str, once: Callable[[str], str]) -> str:
@@ -213,12 +214,22 @@ def header(name: str, value: str) -> str:
         return url(value)
     if lower in _HARMLESS or lower.startswith("access-control-"):
         return text(value)
+    if lower == "sec-websocket-protocol":
+        return ",".join(text(_PROTOCOL.sub(_protocol, part)) for part in value.split(","))
     if strength(lower) or lower.endswith("key"):
         if not value.strip() or value.startswith(MASK):
             return value
         scheme = _OPENS.match(value) if lower.endswith("authorization") else None
         return f"{scheme[1]} {MASK}" if scheme else MASK
     return text(value)
+
+
+_PROTOCOL = re.compile(r"[A-Za-z0-9_~+/=-]{20,}\Z")
+
+
+def _protocol(found: re.Match[str]) -> str:
+    """Browsers send no headers of the app's with a WebSocket: tokens come as a protocol."""
+    return MASK if any(map(str.isdigit, found[0])) and any(map(str.isalpha, found[0])) else found[0]
 
 
 _SET_COOKIES = re.compile(r"[,\n][ \t]{0,8}(?=[^\s;,=]{1,256}=)")
@@ -231,7 +242,7 @@ def _cookie_pair(part: str) -> str:
     name, equals, value = part.partition("=")
     if not equals:
         return MASK if part else ""
-    return f"{name}={MASK}" if value else part
+    return f"{_known_by(name)}={MASK}" if value else part
 
 
 def _set_cookie(value: str) -> str:
@@ -262,6 +273,20 @@ def cookies(set_cookie_values: list[str]) -> list[dict[str, str | bool]]:
     return found
 
 
+def route(value: str) -> str:
+    """The template of a route: its parameters (`{token:path}`, `<str:token>`) name no values."""
+    return "".join([part if part[:1] in ("{", "<") else text(part) for part in _PARAMETER.split(value)])
+
+
+_PARAMETER = re.compile(r"(\{[^{}]{0,200}\}|<[^<>]{0,200}>)")
+
+
+@lru_cache(maxsize=2048)
+def short(value: str) -> str:
+    """The same as `text`, for what repeats: names of loggers, models, frameworks, functions, files."""
+    return text(value)
+
+
 def body(value: str, content_type: str = "") -> str:
     """A request's or response's body, whole or cut off: values under secret names and values that look like secrets masked.
 
@@ -274,6 +299,15 @@ def body(value: str, content_type: str = "") -> str:
 def object(fields: dict[str, str]) -> dict[str, str]:
     """Structured fields: values under secret names masked, the others masked as text."""
     return {
-        name: (value if not value or tells_nothing(value) else MASK) if strength(name) else text(value)
+        _known_by(name): (value if not value or tells_nothing(value) else MASK) if strength(name) else text(value)
         for name, value in fields.items()
     }
+
+
+def _known_by(name: str) -> str:
+    """A name that may be a secret itself: who keeps a dict by token has tokens for names."""
+    return text(name) if len(name) >= MIN_LOOK else name
+
+
+MIN_LOOK = 12
+"""Characters of a name that may have the look of a secret."""

@@ -31,6 +31,8 @@ RESYNC_NS = 50_000_000
 """How far the wall clock may be off before events follow it. Reading two clocks is no exact thing, and order matters more."""
 CODE_AROUND = 4
 """Source lines shown before and after the line of a frame."""
+CODE_BEFORE = 40
+"""Source lines before the first one shown that are read, so that what began there is known for what it is."""
 MAX_CODE_FRAMES = 20
 
 TOOK = {"db.query": "duration", "fetch": "duration", "span": "duration", "request": "duration_ms", "job": "duration"}
@@ -328,7 +330,7 @@ class Wire:
     def file(self, filename: str) -> str:
         """A path as people write it: relative to the project root where it lies below."""
         path = clean(filename if filename.startswith("<") else os.path.join(self.client.folder, filename), MAX_URL)
-        return path[len(self.root) + 1 :] if self.root and path.startswith(self.root + os.sep) else path
+        return redact.short(path[len(self.root) + 1 :] if self.root and path.startswith(self.root + os.sep) else path)
 
     def frames(self, frames: list[tuple[CodeType, int]]) -> list[dict[str, object]]:
         """Frames with their source lines: of the app's own code, and of the innermost frame."""
@@ -349,12 +351,16 @@ class Wire:
         return result
 
     def lines(self, filename: str, first: int, last: int) -> list[str]:
-        """Source lines, scrubbed: a password stands in many a settings file."""
+        """Source lines, scrubbed: a password stands in many a settings file, and some have several lines."""
         linecache.checkcache(filename)
-        lines = [linecache.getline(filename, number).rstrip("\r\n") for number in range(first, last + 1)]
+        start = max(1, first - CODE_BEFORE)
+        source = [clean(linecache.getline(filename, number).rstrip("\r\n"), 500) for number in range(start, last + 1)]
+        masked = redact.text("\n".join(source)).split("\n")
+        # A mask has as many lines as what it hides.
+        lines = masked[first - start :] if len(masked) == len(source) else []
         while lines and not lines[-1]:
             lines.pop()
-        return [redact.text(clean(line, 500)) for line in lines]
+        return lines
 
     def stack(self, error: dict[str, Any]) -> str:
         """The traceback as Python prints it, causes first."""
@@ -368,7 +374,10 @@ class Wire:
         lines = ["Traceback (most recent call last):"] if error["frames"] else []
         for code, line in error["frames"]:
             lines.append(f'  File "{self.file(code.co_filename)}", line {line}, in {_function(code)}')
-            source = linecache.getline(code.co_filename, line or 0).strip()
+            if line and is_own(code.co_filename):
+                source = "".join(self.lines(code.co_filename, line, line)).strip()
+            else:
+                source = linecache.getline(code.co_filename, line or 0).strip()
             if source:
                 lines.append("    " + clean(source, 500))
         name, message = plain_text(error["name"], MAX_NAME), plain_text(error["message"], MAX_TEXT)
