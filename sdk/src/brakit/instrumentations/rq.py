@@ -41,7 +41,8 @@ _run: ContextVar[Run | None] = ContextVar("brakit_rq_run", default=None)
 
 def instrument(patch: Patches) -> None:
     patch.probe("rq.job:Job._execute", perform)
-    patch.probe("rq.job:Job.save", machinery)
+    for name in ("perform", "save"):
+        patch.probe(f"rq.job:Job.{name}", machinery)
     patch.probe("rq.job:Job.to_dict", to_dict)
     patch.probe("rq.job:Job.restore", restore)
     patch.probe("rq.queue:Queue._enqueue_job", enqueue)
@@ -63,17 +64,12 @@ def enqueue(call: Call) -> Generator[None, Any, None]:
     """A job goes into a queue, or to the jobs that are due later. One that was there before keeps the ids it came with."""
     job = call.arg("job")
     queue = vars(call.args[0]).get("name")
-    added = Enqueue(call.client, _name(job), 3, queue=queue)
-    ids = vars(job).setdefault("_" + FIELD, added.ids)
-    retries = vars(job).get("retries_left")
-    if type(retries) is int:
-        ids.setdefault(RETRIES, str(retries))
-    try:
+    with Enqueue(call.client, _name(job), 3, queue=queue) as added:
+        ids = vars(job).setdefault("_" + FIELD, added.ids)
+        retries = vars(job).get("retries_left")
+        if type(retries) is int:
+            ids.setdefault(RETRIES, str(retries))
         yield
-    except Raised as raised:
-        added.end(raised.error)
-    else:
-        added.end()
 
 
 def to_dict(call: Call) -> Generator[None, Any, Any]:
@@ -98,19 +94,20 @@ def perform_job(call: Call) -> Generator[None, Any, None]:
     """One execution, with the worker's own work before and after. A forked worker's process ends right behind it."""
     job = call.arg("job")
     run = begin(call, job)
-    before = _run.get()
-    _run.set(run)
-    # What the worker does for itself around the function; the function itself is none of it.
-    hush(True)
-    try:
-        yield
-    except Raised as raised:
-        run.error = run.error or raised.error
-    finally:
-        _run.set(before)
-        run.end(str(run.record.data.get("status") or ""))
-        if getattr(call.args[0], "_is_horse", False):
-            call.client.flush(EXIT_S)
+    with run:
+        before = _run.get()
+        _run.set(run)
+        # What the worker does for itself around the function; the function itself is none of it.
+        hush(True)
+        try:
+            yield
+        except Raised as raised:
+            run.error = run.error or raised.error
+        finally:
+            _run.set(before)
+            run.end(str(run.record.data.get("status") or ""))
+            if getattr(call.args[0], "_is_horse", False):
+                call.client.flush(EXIT_S)
 
 
 def perform(call: Call) -> Generator[None, Any, None]:
@@ -131,13 +128,15 @@ def perform(call: Call) -> Generator[None, Any, None]:
         if type(result).__name__ == "Retry" and type(result).__module__.startswith("rq."):
             run.record.data["status"] = "retried"
     finally:
-        run.done = clock()
-        # By now RQ has unpickled what it is.
-        run.record.data["name"] = name = _name(job)
-        run.record.site = _definition(name)
         hush(quiet)
-        if outer is None:
-            run.end(str(run.record.data.get("status") or ""))
+        run.done = clock()
+        try:
+            # By now RQ has unpickled what it is.
+            run.record.data["name"] = name = _name(job)
+            run.record.site = _definition(name)
+        finally:
+            if outer is None:
+                run.end(str(run.record.data.get("status") or ""))
 
 
 def begin(call: Call, job: Any) -> Run:
