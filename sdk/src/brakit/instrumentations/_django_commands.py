@@ -37,19 +37,20 @@ def execute(call: Call) -> Generator[None, Any, None]:
         yield
         return
     run = Run(call.client, "django", name, function=command.__dict__.get("handle"))
-    try:
-        yield
-    except Raised as raised:
-        error = raised.error
-        if isinstance(error, SystemExit) and error.code in (None, 0):
+    with run:
+        try:
+            yield
+        except Raised as raised:
+            error = raised.error
+            if isinstance(error, SystemExit) and error.code in (None, 0):
+                run.end()
+                return
+            run.end("failed", error)
+            if isinstance(error, Exception) and from_command_line(sys._getframe()):
+                # The interpreter's own hook sees the same exception next, and the process ends.
+                context.enter(run.owner)
+        else:
             run.end()
-            return
-        run.end("failed", error)
-        if isinstance(error, Exception) and from_command_line(sys._getframe()):
-            # The interpreter's own hook sees the same exception next, and the process ends.
-            context.enter(run.owner)
-    else:
-        run.end()
 
 
 def from_command_line(frame: FrameType | None) -> bool:

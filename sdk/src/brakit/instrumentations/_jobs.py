@@ -7,6 +7,7 @@ import sys
 from brakit import callsite, context, errors, sampling
 from brakit.clocks import clock, wall
 from brakit.context import covered
+from brakit.guard import Raised
 from brakit.record import Record, plain_value, release_all
 
 TYPE_CHECKING = False
@@ -50,7 +51,7 @@ def machinery(_: Call) -> Generator[None, Any, None]:
 
 
 class Run:
-    """One run of a job: the current owner from its making to `end`.
+    """One run of a job: the current owner from its making to `end`, or to the end of the `with` around what comes after its making.
 
     `ids` is what `Enqueue.ids` made where the job was enqueued, and empty where nothing is known of that; None says that the job
     belongs to whoever runs it right here, if anybody.
@@ -103,19 +104,33 @@ class Run:
         self.before = context.enter(owner)
         self.quiet = hush(False)
 
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # A failure of ours has kept it from its end: the record is lost, the owner must not stay.
+        if not self.ended:
+            self.ended = True
+            self.leave()
+
+    def leave(self) -> None:
+        """What comes now belongs to whoever was the owner before."""
+        hush(self.quiet)
+        context.enter(self.before)
+
     def end(self, status: str = "", error: BaseException | None = None, *, report: bool = True) -> None:
         """The run is over: hand over what it still holds, then its record. `report` says that `error` was not expected by the app."""
         if self.ended:
             return
         self.ended = True
-        record, owner = self.record, self.owner
-        record.ended = clock() if self.done is None else self.done
-        error = self.error if error is None else error
-        self.error = None
-        if error is not None and owner.muted:
-            sampling.bring_back(owner)
-        record.data["status"] = status or ("succeeded" if error is None else "failed")
         try:
+            record, owner = self.record, self.owner
+            record.ended = clock() if self.done is None else self.done
+            error = self.error if error is None else error
+            self.error = None
+            if error is not None and owner.muted:
+                sampling.bring_back(owner)
+            record.data["status"] = status or ("succeeded" if error is None else "failed")
             if error is not None:
                 record.data["error"] = errors.text_of(error)
                 if report and isinstance(error, Exception):
@@ -124,12 +139,14 @@ class Run:
             release_all(self.owner, self.client.buffer)
             record.emit(self.client.buffer)
         finally:
-            hush(self.quiet)
-            context.enter(self.before)
+            self.leave()
 
 
 class Enqueue:
-    """One job being put into a queue: a span, and the ids that travel with the job. What the queue does meanwhile is machinery."""
+    """One job being put into a queue: a span, and the ids that travel with the job. What the queue does meanwhile is machinery.
+
+    `with Enqueue(…) as added:` around the rest of a probe ends it, with what the user's call has raised.
+    """
 
     __slots__ = ("buffer", "ids", "quiet", "span")
 
@@ -147,6 +164,16 @@ class Enqueue:
     def by_the_app(self) -> bool:
         """False when a worker moves a job from one of its lists to another."""
         return self.quiet != QUERY or self.span.owner is not None
+
+    def __enter__(self) -> Enqueue:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is None or isinstance(error, Raised):
+            self.end(None if error is None else error.error)
+        else:
+            # Ours: there is nothing to tell of what was enqueued.
+            hush(self.quiet)
 
     def end(self, error: BaseException | None = None) -> None:
         """It is in the queue, unless `error` came up."""

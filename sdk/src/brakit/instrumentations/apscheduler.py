@@ -56,14 +56,15 @@ def run_job(call: Call) -> Generator[None, Any, None]:
         message_id=job.id,
         wait_ms=since(times[-1]) if times else None,
     )
-    try:
-        events = yield
-    except Raised as raised:
-        run.end(error=raised.error)
-        return
-    errors = [error for event in events if isinstance(error := getattr(event, "exception", None), BaseException)]
-    ran = any(event.code != MISSED for event in events)
-    run.end("" if ran else "rejected", errors[-1] if errors else None)
+    with run:
+        try:
+            events = yield
+        except Raised as raised:
+            run.end(error=raised.error)
+            return
+        errors = [error for event in events if isinstance(error := getattr(event, "exception", None), BaseException)]
+        ran = any(event.code != MISSED for event in events)
+        run.end("" if ran else "rejected", errors[-1] if errors else None)
 
 
 MISSED = 2**14

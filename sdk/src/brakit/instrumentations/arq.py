@@ -68,30 +68,27 @@ def cover(patch: Patches, function: Any, queue: str) -> None:
             message_id=job.get("job_id"),
             wait_ms=since(job.get("enqueue_time")),
         )
-        try:
-            yield
-        except Raised as raised:
-            again = type(raised.error).__name__ in ("Retry", "RetryJob")
-            made.end("retried" if again else "failed", raised.error, report=not again)
-        else:
-            made.end()
+        with made:
+            try:
+                yield
+            except Raised as raised:
+                again = type(raised.error).__name__ in ("Retry", "RetryJob")
+                made.end("retried" if again else "failed", raised.error, report=not again)
+            else:
+                made.end()
 
     patch.wrap(function, "coroutine", "arq.worker:Function.coroutine", run)
 
 
 def enqueue(call: Call) -> Generator[None, Any, None]:
     """A job goes into the queue."""
-    added = Enqueue(call.client, call.arg("function"), 3, queue=call.kwargs.get("_queue_name"))
-    before = _ids.get()
-    _ids.set(added.ids)
-    try:
-        yield
-    except Raised as raised:
-        added.end(raised.error)
-    else:
-        added.end()
-    finally:
-        _ids.set(before)
+    with Enqueue(call.client, call.arg("function"), 3, queue=call.kwargs.get("_queue_name")) as added:
+        before = _ids.get()
+        _ids.set(added.ids)
+        try:
+            yield
+        finally:
+            _ids.set(before)
 
 
 def serialize(call: Call) -> Generator[None, Any, None]:

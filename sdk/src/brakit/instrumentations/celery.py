@@ -50,14 +50,9 @@ def follow_worker(patch: Patches) -> None:
 def send_task(call: Call) -> Generator[None, Any, None]:
     """A task is put into a queue. The headers are copied: what the app passes stays as it is."""
     headers = call.kwargs.get("headers")
-    enqueue = Enqueue(call.client, call.arg("name"), 3, queue=_queue(call.kwargs))
-    call.kwargs = {**call.kwargs, "headers": {**(headers if isinstance(headers, dict) else {}), **enqueue.ids}}
-    try:
+    with Enqueue(call.client, call.arg("name"), 3, queue=_queue(call.kwargs)) as added:
+        call.kwargs = {**call.kwargs, "headers": {**(headers if isinstance(headers, dict) else {}), **added.ids}}
         yield
-    except Raised as raised:
-        enqueue.end(raised.error)
-    else:
-        enqueue.end()
 
 
 def build_tracer(call: Call) -> Generator[None, Any, Any]:
@@ -89,26 +84,27 @@ def traced(call: Call, task: Any, eager: bool) -> Generator[None, Any, None]:
         attempt=retries + 1 if type(retries) is int else 1,
         message_id=call.args[0] if call.args else None,
     )
-    try:
-        result = yield
-    except Raised as raised:
-        # Eager mode lets the exception through, a Reject passes there as well.
-        name = type(raised.error).__name__
-        status = "rejected" if name == "Reject" else "retried" if name == "Retry" else "failed"
-        run.end(status, raised.error, report=_unexpected(task, raised.error))
-        return
-    info = result.info
-    error = info.retval if info is not None else None
-    if not isinstance(error, BaseException) or info.state == "IGNORED":
-        run.end("succeeded")
-        return
-    state = info.state
-    if state == "RETRY":
-        # What led to the retry, if anything did: the Retry itself is a signal.
-        cause = getattr(error, "exc", None)
-        run.end("retried", cause if isinstance(cause, BaseException) else error, report=False)
-        return
-    run.end(_STATUS.get(state, "failed"), error, report=state != "REJECTED" and _unexpected(task, error))
+    with run:
+        try:
+            result = yield
+        except Raised as raised:
+            # Eager mode lets the exception through, a Reject passes there as well.
+            name = type(raised.error).__name__
+            status = "rejected" if name == "Reject" else "retried" if name == "Retry" else "failed"
+            run.end(status, raised.error, report=_unexpected(task, raised.error))
+            return
+        info = result.info
+        error = info.retval if info is not None else None
+        if not isinstance(error, BaseException) or info.state == "IGNORED":
+            run.end("succeeded")
+            return
+        state = info.state
+        if state == "RETRY":
+            # What led to the retry, if anything did: the Retry itself is a signal.
+            cause = getattr(error, "exc", None)
+            run.end("retried", cause if isinstance(cause, BaseException) else error, report=False)
+            return
+        run.end(_STATUS.get(state, "failed"), error, report=state != "REJECTED" and _unexpected(task, error))
 
 
 _TRAVELING = ("x-brakit-request-id", "x-brakit-enqueued", "traceparent")

@@ -48,15 +48,10 @@ def cover_broker(patch: Patches) -> None:
 def enqueue(call: Call) -> Generator[None, Any, None]:
     """A message goes into a queue: a copy of it that has our ids."""
     message = call.arg("message")
-    added = Enqueue(call.client, message.actor_name, 3, queue=message.queue_name)
-    if OPTION not in message.options or added.by_the_app:
-        call.replace("message", message.copy(options={OPTION: added.ids}))
-    try:
+    with Enqueue(call.client, message.actor_name, 3, queue=message.queue_name) as added:
+        if OPTION not in message.options or added.by_the_app:
+            call.replace("message", message.copy(options={OPTION: added.ids}))
         yield
-    except Raised as raised:
-        added.end(raised.error)
-    else:
-        added.end()
 
 
 def process(call: Call) -> Generator[None, Any, None]:
@@ -74,21 +69,22 @@ def process(call: Call) -> Generator[None, Any, None]:
         attempt=retries + 1 if type(retries) is int else 1,
         message_id=message.message_id,
     )
-    before = _run.get()
-    _run.set(run)
-    hush(True)
-    try:
-        yield
-    except Raised as raised:
-        run.error = run.error or raised.error
-    finally:
-        _run.set(before)
-        error, status = run.error, run.record.data.get("status")
-        throws = options.get("throws") or _throws(call.args[0], message.actor_name)
-        expected = error is not None and (type(error).__name__ == "Retry" or bool(throws and isinstance(error, throws)))
-        if error is not None and not status:
-            status = "failed" if message.failed or options.get("retries") == retries else "retried"
-        run.end(str(status or ""), report=not expected)
+    with run:
+        before = _run.get()
+        _run.set(run)
+        hush(True)
+        try:
+            yield
+        except Raised as raised:
+            run.error = run.error or raised.error
+        finally:
+            _run.set(before)
+            error, status = run.error, run.record.data.get("status")
+            throws = options.get("throws") or _throws(call.args[0], message.actor_name)
+            expected = error is not None and (type(error).__name__ == "Retry" or bool(throws and isinstance(error, throws)))
+            if error is not None and not status:
+                status = "failed" if message.failed or options.get("retries") == retries else "retried"
+            run.end(str(status or ""), report=not expected)
 
 
 def actor(_: Call) -> Generator[None, Any, None]:

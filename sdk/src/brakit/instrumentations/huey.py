@@ -49,17 +49,12 @@ def enqueue(call: Call) -> Generator[None, Any, None]:
     if type(getattr(task, "id", None)) is not str:
         yield
         return
-    added = Enqueue(call.client, task.name, 3, queue=huey.name)
-    known = vars(task).get(IDS)
-    if known is None or added.by_the_app:
-        first = known.get(RETRIES) if type(known) is dict else None
-        vars(task)[IDS] = {**added.ids, RETRIES: first or str(task.retries)}
-    try:
+    with Enqueue(call.client, task.name, 3, queue=huey.name) as added:
+        known = vars(task).get(IDS)
+        if known is None or added.by_the_app:
+            first = known.get(RETRIES) if type(known) is dict else None
+            vars(task)[IDS] = {**added.ids, RETRIES: first or str(task.retries)}
         yield
-    except Raised as raised:
-        added.end(raised.error)
-    else:
-        added.end()
 
 
 def serialize(call: Call) -> Generator[None, Any, Any]:
@@ -108,19 +103,20 @@ def execute(call: Call) -> Generator[None, Any, None]:
             run.done = clock()
             hush(quiet)
 
-    # Each task is a class of its own, with a method of its own: this one object's is wrapped, for this one call.
-    vars(task)["execute"] = guard.bracket(call.client, "huey.api:Task.execute", task.execute, function)
-    hush(True)
-    try:
-        yield
-    except Raised as raised:
-        run.error = run.error or raised.error
-    finally:
-        vars(task).pop("execute", None)
-        name = type(run.error).__name__
-        again = name == "RetryTask" or (type(retries) is int and retries > 0)
-        signal = name in SIGNALS
-        run.end("" if run.error is None else "retried" if again else "rejected" if signal else "failed", report=not signal)
+    with run:
+        # Each task is a class of its own, with a method of its own: this one object's is wrapped, for this one call.
+        vars(task)["execute"] = guard.bracket(call.client, "huey.api:Task.execute", task.execute, function)
+        hush(True)
+        try:
+            yield
+        except Raised as raised:
+            run.error = run.error or raised.error
+        finally:
+            vars(task).pop("execute", None)
+            name = type(run.error).__name__
+            again = name == "RetryTask" or (type(retries) is int and retries > 0)
+            signal = name in SIGNALS
+            run.end("" if run.error is None else "retried" if again else "rejected" if signal else "failed", report=not signal)
 
 
 def _function(task: Any) -> Any:
