@@ -90,7 +90,9 @@ class Sender:
         self.drops: dict[str, int] = {}
         self.lost = 0
         self.overflow_told = 0
+        # Of those that were taken out of the buffer, each is in `ready`, in the batch, or settled: sent, dropped or left out.
         self.taken = 0
+        self.settled = 0
         self.sent = 0
         self.last_problem = ""
         self.wire: Wire | None = None
@@ -163,11 +165,18 @@ class Sender:
 
     def _shipped(self, deadline: float, flushing: bool) -> bool:
         """`ship`; a failure of ours costs the batch under way, so that it cannot come again and again."""
-        arrived = self.client.attempt("transport", self.ship, deadline, flushing)
-        if arrived is None:
-            if self.batch is not None:
-                self._give_up(self.batch, "failed")
-            self._disconnect()
+        try:
+            arrived = self.client.attempt("transport", self.ship, deadline, flushing)
+            if arrived is None:
+                if self.batch is not None:
+                    self._give_up(self.batch, "failed")
+                self._disconnect()
+        finally:
+            # A failure, or Ctrl-C in a flush on the app's thread, may have come upon us with events in the hand.
+            missing = self.taken - self.settled - len(self.ready) - (self.batch.events if self.batch is not None else 0)
+            if missing > 0:
+                self.settled += missing
+                self.drop("failed", missing)
         return bool(arrived)
 
     def ship(self, deadline: float, flushing: bool) -> bool:
@@ -189,7 +198,8 @@ class Sender:
                 return False
             if self.batch is None:
                 self.batch = self._collect(pause=not flushing)
-                told = True
+                # What this very batch loses is told by one more, without events.
+                told = not self.batch.events
             if not self._post(self.batch, deadline):
                 return False
         return True
@@ -213,30 +223,33 @@ class Sender:
             self.taken += len(records)
             made, failed = self.wire.pieces(records)
             self.ready += made
+            self.settled += len(records) - len(made)
             size += sum(map(size_of, made))
-            if failed:
-                self.drop("encoding", failed)
+            self.drop("encoding", failed)
             if pause:
                 sleep(PAUSE_S)
         overflow = self.client.buffer.overflow.value()
         if overflow > self.overflow_told:
             self.drop("buffer_full", overflow - self.overflow_told)
             self.overflow_told = overflow
+        resource = tidy(self.client.resource())
         pieces: list[Piece] = []
         size = 0
         while self.ready and len(pieces) < MAX_BATCH and (not pieces or size + size_of(self.ready[0]) <= MAX_BATCH_BYTES):
             pieces.append(self.ready.popleft())
             size += size_of(pieces[-1])
-        dropped, self.drops = self.drops, {}
+        dropped = dict(self.drops)
         envelope = {
             "_brakit": True,
             "version": 1,
             "sdk": _user_agent(),
             "batchId": context.new_request_id(),
-            "resource": tidy(self.client.resource()),
+            "resource": resource,
             **({"dropped": dropped} if dropped else {}),
         }
-        return Batch(json.dumps(envelope), pieces, dropped)
+        batch = Batch(json.dumps(envelope), pieces, dropped)
+        self.drops = {}
+        return batch
 
     def _post(self, batch: Batch, deadline: float) -> bool:
         """Send one batch; True when it is done with, whatever the answer was."""
@@ -261,7 +274,7 @@ class Sender:
         self.client.buffer.limit = self.client.config.buffer
         if status == 204:
             self.sent += batch.events
-            self.batch = None
+            self._done_with(batch)
         elif status == 400:
             self._rejected(batch, answer)
         else:
@@ -280,12 +293,16 @@ class Sender:
             return
         self.sent += batch.events - rejected
         self.drop("rejected", rejected)
-        self.batch = None
+        self._done_with(batch)
 
     def _give_up(self, batch: Batch, reason: str) -> None:
         self.drop(reason, batch.events)
         for name, number in batch.dropped.items():
             self.drops[name] = self.drops.get(name, 0) + number
+        self._done_with(batch)
+
+    def _done_with(self, batch: Batch) -> None:
+        self.settled += batch.events
         self.batch = None
 
     def drop(self, reason: str, number: int) -> None:
