@@ -17,7 +17,7 @@ from brakit import events, redact
 from brakit.sensitive import NAMES, PATTERNS, strength
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA7bq0\nq83vEjRWeJCrze8SNFZ4\n-----END RSA PRIVATE KEY-----"
@@ -472,6 +472,75 @@ def test_the_page_lists_every_row() -> None:
     page = (Path(__file__).parents[2] / "docs/privacy.md").read_text()
     for row in (*NAMES, *PATTERNS):
         assert f"| {row.name} | {row.what} | `{row.example}` |" in page, "run `make generate`"
+
+
+@pytest.fixture
+def own() -> Iterator[None]:
+    redact.own(["tenant_ref", "Müller", "", "acme_*", "x*", "*"])
+    yield
+    redact.own(())
+
+
+OF_ONES_OWN = [
+    *("tenant_ref=Zq7canary", "tenantRef: Zq7canary", '{"tenant-ref": "Zq7canary"}', "--tenant-ref Zq7canary", "acme_Zq7canary"),
+    *("a" * 400 + " TENANT_REF=Zq7canary", "/x?tenant_ref=Zq7canary&b=1", "/x/acme_Zq7canary", "/acme_Zq7canary"),
+]
+
+
+@pytest.mark.parametrize("text", OF_ONES_OWN)
+@pytest.mark.parametrize("function", [*FUNCTIONS])
+def test_secrets_of_ones_own_are_masked_everywhere(own: None, function: str, text: str) -> None:
+    masked = FUNCTIONS[function](text)
+    assert "canary" not in masked
+    assert FUNCTIONS[function](masked) == masked
+
+
+@pytest.mark.parametrize("value", [*INNOCENT, "the tenant and its ref", "macme_x acme xylophone", "other_tenant_references=5"])
+def test_they_mask_nothing_else(own: None, value: str) -> None:
+    assert redact.text(value) == value
+
+
+@pytest.mark.parametrize("value", OF_ONES_OWN)
+def test_nobody_elses_are(value: str) -> None:
+    assert redact.text(value) == value
+    assert redact.object({"tenant_ref": "x1"}) == {"tenant_ref": "x1"}
+
+
+def test_they_mask_headers_and_fields(own: None) -> None:
+    assert redact.header("X-Tenant-Ref", "a1") == "****"
+    assert redact.object({"tenantRef": "a1"}) == {"tenantRef": "****"}
+
+
+@pytest.mark.parametrize(
+    ("route", "masked"),
+    [
+        ("/verify/{token:path}", "/verify/{token:path}"),
+        ("/reset/<str:token>/<uidb64>", "/reset/<str:token>/<uidb64>"),
+        ("^reset/(?P<token>[0-9a-z]+)/$", "^reset/(?P<token>[0-9a-z]+)/$"),
+        ("/x/token=abc/{a}", "/x/token=****{a}"),
+        ("/x/ghp_0123456789abcdefghijkl/<a>", "/x/****/<a>"),
+    ],
+)
+def test_a_route_keeps_its_parameters(route: str, masked: str) -> None:
+    assert redact.route(route) == masked
+
+
+def test_a_name_of_a_field_may_be_a_secret_itself() -> None:
+    token = "ghp_" + "0123456789abcdefghijkl"
+    assert redact.object({token: "bob"}) == {"****": "bob"}
+    assert redact.header("Cookie", f"{token}=1") == "****=****"
+
+
+def test_a_websocket_s_token_comes_as_a_protocol() -> None:
+    given_value = "graphql-transport-ws, bearer.v1.shop, 3f9a8c1e77b2d4556677aa"
+    assert redact.header("Sec-WebSocket-Protocol", given_value) == "graphql-transport-ws, bearer.v1.shop, ****"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://hooks.slack.com/services/T0/B0/abcdefgh", "https://discord.com/api/webhooks/12345678/abcdefghij"]
+)
+def test_a_short_webhook_takes_no_short_way(url: str) -> None:
+    assert redact.url(url) == redact._settled(url, redact._url) != url
 
 
 NAMES_OF_PARAMETERS = st.sampled_from([row.example.partition("=")[0] for row in NAMES]) | st.from_regex(

@@ -69,6 +69,14 @@ SETTINGS = (
         (),
         "Hosts beside loopback and private ones that outgoing calls carry our ids to.",
     ),
+    Setting(
+        "secrets",
+        "BRAKIT_SECRETS",
+        "list",
+        (),
+        "What is masked as well: names of secrets (`tenant_ref`, in any spelling), and how words begin that are some (`acme_*`). "
+        "Set it for the server too.",
+    ),
     Setting("skip", "BRAKIT_SKIP", "list", (), "Instrumentations to leave out, by name."),
     Setting(
         "ignore",
@@ -111,6 +119,7 @@ class Config:
     bodies: bool
     params: bool
     propagate: tuple[str, ...]
+    secrets: tuple[str, ...]
     skip: tuple[str, ...]
     ignore: tuple[str, ...]
     sample: tuple[tuple[str, float], ...]

@@ -52,7 +52,7 @@ def headers(pairs: Iterable[tuple[object, object]]) -> dict[str, list[str]]:
     headers: dict[str, list[str]] = {}
     size = 0
     for name, value in list(pairs)[:MAX_HEADERS]:
-        key, text = plain_text(name, MAX_NAME).lower(), plain_text(value, MAX_URL)
+        key, text = redact.short(plain_text(name, MAX_NAME)).lower(), plain_text(value, MAX_URL)
         size += len(key) + len(text)
         if size > MAX_HEADERS_TEXT:
             break

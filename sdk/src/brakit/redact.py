@@ -15,13 +15,13 @@ from functools import lru_cache
 from brakit import pairs, phrases, quoting
 from brakit.pairs import SCHEMES, as_many_lines
 from brakit.phrases import decoded
-from brakit.sensitive import MASK, NAMES, OWN, PATTERNS, STEMS, Secret, strength, tells_nothing
+from brakit.sensitive import MASK, NAMES, OWN, PATTERNS, STEMS, Secret, name_secrets, strength, tells_nothing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-__all__ = ["MASK", "NAMES", "PATTERNS", "Secret", "body", "cookies", "header", "object", "route", "short", "text", "url"]
+__all__ = ["MASK", "NAMES", "PATTERNS", "Secret", "body", "cookies", "header", "object", "own", "route", "short", "text", "url"]
 
 
 def _settled(value: str, once: Callable[[str], str]) -> str:
@@ -271,6 +271,13 @@ def cookies(set_cookie_values: list[str]) -> list[dict[str, str | bool]]:
                 cookie["same_site"] = text(flags["samesite"])
             found.append(cookie)
     return found
+
+
+def own(entries: Iterable[str]) -> None:
+    """Mask `entries` as well, in place of those of the last call: `tenant_ref` is a name of secrets, in any spelling; `acme_*` says how
+    words begin that are some. A beginning of less than three characters is left out."""
+    name_secrets(entries)
+    short.cache_clear()
 
 
 def route(value: str) -> str:

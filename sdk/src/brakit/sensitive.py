@@ -272,9 +272,8 @@ class Own:
 OWN = Own()
 
 
-def own(entries: Iterable[str]) -> None:
-    """Take `entries` as secrets too, in place of those of the last call: `tenant_ref` is a name, in any spelling; `acme_*` a look, any
-    word that begins so."""
+def name_secrets(entries: Iterable[str]) -> None:
+    """Take `entries` as secrets too, as `redact.own` says."""
     names = [words(entry) for entry in entries if not entry.endswith("*")]
     starts = [re.escape(entry[:-1]) for entry in entries if entry.endswith("*") and len(entry) >= MIN_START]
     known = [name for name in names if name]

@@ -51,6 +51,7 @@ class Wire:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        redact.own(client.config.secrets)
         self.key = context.new_request_id().encode()
         self.prefix = context.new_span_id()
         self.number = 0

@@ -51,6 +51,8 @@ class Config(msgspec.Struct, kw_only=True, frozen=True):
     """What people and agents have to send."""
     allowed_hosts: tuple[str, ...] = ()
     """Further names under which the server may be addressed."""
+    secrets: tuple[str, ...] = ()
+    """What is masked as well: names of secrets, and how words begin that are some (`acme_*`)."""
     rules: dict[str, Any] = {}
     """`[tool.brakit.rules.<id>]`: thresholds of rules."""
     until_exit: int | None = None
@@ -81,7 +83,18 @@ def _load(arguments: Mapping[str, object], environ: Mapping[str, str], start: Pa
     root = Path(str(given["root"])).resolve() if "root" in given else project_root(start)
     table = _table(root)
     found: dict[str, tuple[object, str]] = {}
-    for name in ("host", "port", "dir", "max_bytes", "max_age_days", "durability", "allowed_hosts", "write_token", "read_token"):
+    for name in (
+        "host",
+        "port",
+        "dir",
+        "max_bytes",
+        "max_age_days",
+        "durability",
+        "allowed_hosts",
+        "secrets",
+        "write_token",
+        "read_token",
+    ):
         variable = f"BRAKIT_{name.upper()}"
         if name in given:
             found[name] = (given[name], f"--{name.replace('_', '-')}")
@@ -104,6 +117,7 @@ def _load(arguments: Mapping[str, object], environ: Mapping[str, str], start: Pa
         write_token=_token(*found["write_token"]) if "write_token" in found else None,
         read_token=_token(*found["read_token"]) if "read_token" in found else None,
         allowed_hosts=_hosts(*found["allowed_hosts"]) if "allowed_hosts" in found else (),
+        secrets=_texts(*found["secrets"]) if "secrets" in found else (),
         rules=_rules(table.get("rules", {})),
     )
     check(config)
@@ -217,6 +231,11 @@ def _hosts(value: object, source: str) -> tuple[str, ...]:
         if not re.fullmatch(r"[a-z0-9._-]+(:[0-9]{1,5})?|\[[0-9a-f:.]+\](:[0-9]{1,5})?", host):
             raise ConfigError(f"{source} names something that is no host: {host!r}")
     return hosts
+
+
+def _texts(value: object, source: str) -> tuple[str, ...]:  # noqa: ARG001
+    texts = value if isinstance(value, list | tuple) else str(value).split(",")
+    return tuple(str(text).strip() for text in texts if str(text).strip())
 
 
 def _rules(value: object) -> dict[str, Any]:

@@ -106,7 +106,9 @@ def _query(values: dict[str, Any]) -> None:
     if values.get("row_count", 0) < 0:
         # What drivers say when they cannot tell.
         del values["row_count"]
-    sql = values.get("sql")
+    sql, shape = values.get("sql"), values.get("shape")
+    if shape:
+        values["shape"] = redact.short(shape) if values.get("system") in NO_SQL else summarize(shape).sql
     if sql and values.get("system") in NO_SQL and values.get("shape_hash"):
         values["sql"] = redact.text(sql)
         values.setdefault("shape", values["sql"])

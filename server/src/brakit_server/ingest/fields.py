@@ -40,10 +40,13 @@ MAX_NUMBER = 2.0**53
 
 _SCRUBBED: dict[str, Callable[[str], str]] = {
     "url": redact.url,
+    "route": redact.route,
     "message": redact.text,
     "stack": redact.text,
     "error": redact.text,
 }
+"""How texts are scrubbed; all others are short, and repeat."""
+_SCRUBBED_LATER = ("sql", "shape", "request_body", "response_body")
 _HEADERS = ("headers", "response_headers")
 _MORE_ALIASES = {"parent_fetch_id": ("parent_fetch_id",)}
 _PARTS = {part.name: getattr(records, part.record) for part in PARTS}
@@ -103,14 +106,12 @@ class Slots:
         return values
 
 
-def string(limit: int, scrub: Callable[[str], str] | None = None) -> Read:
+def string(limit: int, scrub: Callable[[str], str]) -> Read:
     """Texts up to `limit` characters, scrubbed."""
 
     def read(value: object) -> object:
         if type(value) is not str:
             return None
-        if scrub is None:
-            return value[:limit]
         return scrub(value[: limit + MARGIN])[:limit]
 
     return read
@@ -155,7 +156,7 @@ def headers(value: object) -> dict[str, str] | None:
     kept = {}
     for name, text in list(value.items())[:ITEMS]:
         if type(text) is str:
-            lower = name[:TEXT].lower()
+            lower = redact.short(name[:TEXT]).lower()
             kept[lower] = redact.header(lower, text[: LIMITS["url"] + MARGIN])[: LIMITS["url"]]
     return kept
 
@@ -164,7 +165,7 @@ def counts(value: object) -> dict[str, int] | None:
     """Objects of counts."""
     if type(value) is not dict:
         return None
-    found = {key[:64]: integer(count) for key, count in list(value.items())[:64]}
+    found = {redact.short(key[:64]): integer(count) for key, count in list(value.items())[:64]}
     return {key: count for key, count in found.items() if count is not None and count > 0}
 
 
@@ -215,11 +216,24 @@ def _trimmed(value: Any, depth: int) -> Any:
     if type(value) is str:
         return redact.text(value[: CODE + MARGIN])[:CODE] if len(value) > 8 else value
     if type(value) is list:
-        return [_trimmed(item, depth - 1) for item in value[:ITEMS]] if depth else None
+        return (_lines(value[:ITEMS]) or [_trimmed(item, depth - 1) for item in value[:ITEMS]]) if depth else None
     if type(value) is dict:
         return {key: _trimmed(item, depth - 1) for key, item in list(value.items())[:ITEMS]} if depth else None
     if type(value) is float and value.is_integer() and abs(value) < MAX_NUMBER:
         return int(value)
+    return value
+
+
+def _lines(value: list[Any]) -> list[str] | None:
+    """Lines of source, scrubbed together: some secrets have several. None for any other list."""
+    if not all(type(line) is str for line in value):
+        return None
+    lines = redact.text("\n".join([line[:CODE].replace("\n", " ") for line in value])).split("\n")
+    # A mask has as many lines as what it hides.
+    return lines if len(lines) == len(value) else [redact.MASK] * len(value)
+
+
+def _as_it_is(value: str) -> str:
     return value
 
 
@@ -228,7 +242,8 @@ def _reader(field: Field) -> Read:
     if kind.endswith("[]"):
         return _list(string(TEXT, redact.text) if kind == "string[]" else _part(kind[:-2]))
     if kind == "string":
-        return string(LIMITS.get(field.name, TEXT), _SCRUBBED.get(field.name))
+        scrub = _as_it_is if field.name in _SCRUBBED_LATER else _SCRUBBED.get(field.name, redact.short)
+        return string(LIMITS.get(field.name, TEXT), scrub)
     if kind == "number":
         return milliseconds if field.record.endswith("_ms") else number
     if kind == "object":

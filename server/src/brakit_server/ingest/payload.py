@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import re
 import secrets
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -107,7 +110,7 @@ class _Reader:
 
     def __init__(self, payload: dict[str, Any], legacy: bool, received_at: float) -> None:
         sdk = payload.get("sdk")
-        self.sdk = sdk[:ID] if type(sdk) is str and sdk else None
+        self.sdk = redact.short(sdk[:ID]) if type(sdk) is str and sdk else None
         self.legacy = legacy
         self.received_at = received_at
         self.old = self.sdk is not None and self.sdk.startswith(OLD_SDK)
@@ -127,7 +130,7 @@ class _Reader:
             return self._legacy(kind, event)
         slots = SLOTS.get(kind)
         if slots is None:
-            return self._unknown(kind[:64], event)
+            return self._unknown(redact.short(kind[:64]), event)
         data = event.get("data")
         if type(data) is not dict:
             raise Rejected(".data", "is missing" if data is None else "is not an object")
@@ -182,7 +185,7 @@ class _Reader:
     def _unknown(self, kind: str, event: dict[str, Any]) -> tuple[str, Entry]:
         data = event.get("data")
         if kind == "sdk.hello" and type(data) is dict and type(data.get("framework")) is str:
-            self.resource.framework = self.resource.framework or data["framework"][:ID]
+            self.resource.framework = self.resource.framework or redact.short(data["framework"][:ID])
         # What is not known cannot be wrong: data that is too much is left out, and the event is there.
         if not _shallow(data):
             data = {"omitted": f"nested more than {MAX_DEPTH} levels deep"}
@@ -216,7 +219,21 @@ def _resource(value: object, sdk: str | None, legacy: bool) -> Resource:
 
 def _id(value: object) -> str | None:
     """An id: any text that is not empty and not longer than 128 characters."""
-    return value if type(value) is str and 0 < len(value) <= ID else None
+    if type(value) is not str or not 0 < len(value) <= ID:
+        return None
+    return value if _PLAIN_ID.fullmatch(value) else _clean_id(value)
+
+
+_PLAIN_ID = re.compile(r"[0-9a-f-]{1,64}")
+_KEY = secrets.token_bytes(16)
+
+
+@lru_cache(maxsize=1024)
+def _clean_id(value: str) -> str:
+    """An id that is, or has in it, a secret becomes another: what belongs together stays together."""
+    if redact.text(value) == value:
+        return value
+    return hashlib.blake2b(value.encode("utf-8", "replace"), digest_size=16, key=_KEY).hexdigest()
 
 
 def _shallow(value: object) -> bool:
