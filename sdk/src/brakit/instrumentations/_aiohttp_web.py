@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from brakit import context, errors
+from brakit import errors
 from brakit.guard import Raised
 from brakit.instrumentations._exchange import KEY
 from brakit.instrumentations._served import Served, leads_to
@@ -49,25 +49,25 @@ def handle_request(call: Call) -> Generator[None, Any, None]:
             yield
             return
     exchange = Served(client, request, method, target, headers, peer, request.scheme, ".".join(map(str, request.version)))
-    exchange.framework = "aiohttp"
-    client.framework = client.framework or "aiohttp"
-    exchange.find_route = template
-    request._state[KEY] = exchange
-    try:
-        response, reset = yield
-    except Raised as raised:
-        if exchange.error is None:
-            # Else it is how aiohttp ends a connection after a failure of the app, which was seen where it came from.
-            exchange.left = isinstance(raised.error, ConnectionError)
-            exchange.caught(raised.error, "aiohttp")
-    else:
-        exchange.left = exchange.left or (bool(reset) and not exchange.socket)
-        note_body(exchange, response)
-    finally:
-        note_read(exchange, request)
-        exchange.complete()
-        exchange.end()
-        context.enter(exchange.before)
+    with exchange:
+        exchange.framework = "aiohttp"
+        client.framework = client.framework or "aiohttp"
+        exchange.find_route = template
+        request._state[KEY] = exchange
+        try:
+            response, reset = yield
+        except Raised as raised:
+            if exchange.error is None:
+                # Else it is how aiohttp ends a connection after a failure of the app, which was seen where it came from.
+                exchange.left = isinstance(raised.error, ConnectionError)
+                exchange.caught(raised.error, "aiohttp")
+        else:
+            exchange.left = exchange.left or (bool(reset) and not exchange.socket)
+            note_body(exchange, response)
+        finally:
+            note_read(exchange, request)
+            exchange.complete()
+            exchange.end()
 
 
 def redirect(location: str) -> Any:

@@ -65,11 +65,14 @@ def around(client: Client, original: App, mechanism: str, known: Known | None = 
     async def call(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
         if not client.open or (scope["type"] != "http" and scope["type"] != "websocket"):
             return await original(self, scope, receive, send)
+        before = context.current()
         outer = scope.get(KEY)
         if outer is not None and outer.finished:
             outer = None
         exchange = run(failures, "asgi.begin", begin, client, scope) if outer is None else outer
         if exchange is None:
+            # A failure of ours, maybe behind the point where the request has become the owner of what this task does.
+            context.enter(before)
             return await original(self, scope, receive, send)
         if type(exchange) is str:
             return await redirect(exchange, send)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from brakit import context
 from brakit.guard import Raised
 from brakit.instrumentations import _asgi, _wsgi
 
@@ -28,16 +27,15 @@ def called(call: Call) -> Generator[None, Any, None]:
         # The dashboard's path: where it leads to is a server's business.
         yield
         return
-    exchange.framework = "django"
-    exchange.prefix = scope.get("root_path", "") if environ is None else environ.get("SCRIPT_NAME", "")
-    try:
-        response = yield
-        note(exchange, response)
-    except Raised as raised:
-        exchange.caught(raised.error, "django")
-        exchange.end()
-    finally:
-        context.enter(exchange.before)
+    with exchange:
+        exchange.framework = "django"
+        exchange.prefix = scope.get("root_path", "") if environ is None else environ.get("SCRIPT_NAME", "")
+        try:
+            response = yield
+            note(exchange, response)
+        except Raised as raised:
+            exchange.caught(raised.error, "django")
+            exchange.end()
 
 
 def note(exchange: Exchange, response: Any) -> None:

@@ -143,6 +143,13 @@ class Exchange(Record):
             data.update(self.known)
         return data
 
+    def __enter__(self) -> Exchange:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """The end of a `with` around what comes after its making, whatever of ours has failed in it: the owner of before is back."""
+        context.enter(self.before)
+
     def origin(self) -> dict[str, object]:
         """Client, scheme and HTTP version, read at the end: what a proxy says about them is known by then."""
         raise NotImplementedError

@@ -68,9 +68,12 @@ def around(client: Client, original: App, framework: str | None, known: Known | 
     def call(self: Any, environ: Environ, start_response: Any) -> Iterable[bytes]:
         if not client.open:
             return original(self, environ, start_response)
+        before = context.current()
         outer = run(failures, "wsgi.inside", inside, environ)
         exchange = run(failures, "wsgi.begin", begin, client, environ) if outer is None else outer
         if exchange is None:
+            # A failure of ours, maybe behind the point where the request has become the owner of what this thread does.
+            context.enter(before)
             return original(self, environ, start_response)
         if type(exchange) is str:
             return redirect(exchange, start_response)

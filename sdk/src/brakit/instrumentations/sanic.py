@@ -83,17 +83,17 @@ def handle_request(call: Call) -> Generator[None, Any, None]:
     target = request.raw_url.decode("latin-1")
     peer = request.conn_info.client_ip if request.conn_info else None
     exchange = Served(call.client, request, request.method, target, headers, peer, request.scheme, str(request.version))
-    exchange.framework = "sanic"
-    try:
-        yield
-    except Raised as raised:
-        exchange.caught(raised.error, "sanic")
-    finally:
-        if type(request.body) is bytes and request.body:
-            exchange.read(request.body)
-        exchange.complete()
-        exchange.end()
-        context.enter(exchange.before)
+    with exchange:
+        exchange.framework = "sanic"
+        try:
+            yield
+        except Raised as raised:
+            exchange.caught(raised.error, "sanic")
+        finally:
+            if type(request.body) is bytes and request.body:
+                exchange.read(request.body)
+            exchange.complete()
+            exchange.end()
 
 
 def listed(headers: Any) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from brakit import context, errors
+from brakit import errors
 from brakit.guard import Raised
 from brakit.instrumentations._exchange import KEY
 from brakit.instrumentations._served import Served, leads_to
@@ -73,22 +73,21 @@ def execute(call: Call) -> Generator[None, Any, None]:
     headers = list(request.headers.get_all())
     version = request.version.partition("/")[2]
     exchange = Served(client, handler, request.method, request.uri, headers, request.remote_ip, request.protocol, version)
-    exchange.framework = "tornado"
-    exchange.find_route = template
-    vars(request)[KEY] = vars(request.connection)[KEY] = exchange
-    if type(request.body) is bytes and request.body:
-        exchange.read(request.body)
-    try:
-        yield
-    except Raised as raised:
-        exchange.caught(raised.error, "tornado")
-        end(exchange)
-    else:
-        # A handler may answer later, from somewhere else; it says so with `_auto_finish`.
-        if exchange.finished or exchange.left or exchange.socket or handler._auto_finish:
+    with exchange:
+        exchange.framework = "tornado"
+        exchange.find_route = template
+        vars(request)[KEY] = vars(request.connection)[KEY] = exchange
+        if type(request.body) is bytes and request.body:
+            exchange.read(request.body)
+        try:
+            yield
+        except Raised as raised:
+            exchange.caught(raised.error, "tornado")
             end(exchange)
-    finally:
-        context.enter(exchange.before)
+        else:
+            # A handler may answer later, from somewhere else; it says so with `_auto_finish`.
+            if exchange.finished or exchange.left or exchange.socket or handler._auto_finish:
+                end(exchange)
 
 
 def end(exchange: Served) -> None:
