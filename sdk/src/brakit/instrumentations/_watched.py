@@ -200,7 +200,10 @@ class Watcher:
 
             def method(self: Any, *args: Any, **kwargs: Any) -> Any:
                 result = plain(self, *args, **kwargs)
-                return watcher.cursor(result, self) if hasattr(type(result), "fetchone") and result is not self else result
+                if result is self or not hasattr(type(result), "fetchone"):
+                    return result
+                cursor = guard.run(watcher.client.failures, f"{watcher.driver.source}:cursor", watcher.cursor, result, self)
+                return result if cursor is None else cursor
 
             method.__name__ = name
             return method
