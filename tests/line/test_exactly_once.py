@@ -79,6 +79,9 @@ async def test_fifty_people_at_once(tmp_path: Path) -> None:
                     visit: counts["requests"] for visit, counts in visits.items()
                 }
                 counts = await counted(client, api, [request["id"] for request in requests])
+                caused = await pages(client, f"{api}/jobs", service=service)
+                for job in caused:
+                    counts[job["parentRequestId"]] += (await counted(client, api, [job["id"]]))[job["id"]]
                 found = {visit: sum((counts[id] for id in ids), Counter()) for visit, ids in by_visit.items()}
                 wrong = {
                     visit: (found[visit], visits[visit])

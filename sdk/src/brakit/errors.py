@@ -90,6 +90,13 @@ def attach(client: Client, log: Record, error: BaseException, line: tuple[str, i
         log.data["error"] = report.record
 
 
+def share(owner: Owner, other: Owner, error: BaseException) -> None:
+    """What has been reported under `owner` is known under `other` as well, where the same exception is about to pass by."""
+    report = _known(owner, error, frames_of(error.__traceback__))
+    if report is not None and len(other.seen) < MAX_SEEN:
+        other.seen[report.key] = report
+
+
 def _known(root: Owner | None, error: BaseException, frames: Frames) -> Report | None:
     """The report of this very exception: by its id, line and message, for holding it would keep the app's frames alive."""
     key = _key(error, frames)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gzip
 import inspect
 import logging
@@ -17,7 +18,7 @@ import pytest
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from starlette.applications import Starlette
-from starlette.background import BackgroundTask
+from starlette.background import BackgroundTask, BackgroundTasks
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
@@ -288,9 +289,12 @@ async def test_base_http_middleware(client: Client, events: Events) -> None:
     seen = [event for event in events() if event["type"] != "fetch"]
     [request] = [event for event in seen if event["type"] == "request"]
     assert (request["data"]["route"], request["data"]["responseHeaders"]["x-after"]) == ("/{a}", "1")
-    assert {e["data"]["message"]: e["parentId"] for e in seen if e["type"] == "log"} == dict.fromkeys(
-        ("before", "inside", "after"), request["id"]
-    )
+    [job] = [event for event in seen if event["type"] == "job"]
+    assert {event["data"]["message"]: event["parentId"] for event in seen if event["type"] == "log"} == {
+        "before": request["id"],
+        "inside": request["id"],
+        "after": job["id"],
+    }
 
 
 async def test_lifespan_is_untouched(client: Client, events: Events) -> None:
@@ -339,12 +343,48 @@ def test_a_stream_and_its_background_task_in_a_server(
         assert len(b"".join(body)) == 998 + 4
     [request] = collect("request")
     assert request["data"]["responseSize"] == 5 + 998 + 4
-    [span] = collect("span")
-    assert span["timestamp"] == pytest.approx(request["timestamp"] + request["data"]["durationMs"], abs=2)
-    assert span["data"]["duration"] > 90
-    logs = collect("log", 2)
-    assert {event["data"]["message"] for event in logs} == {"streaming", "later"}
-    assert {event["parentId"] for event in [*logs, span]} == {request["id"]}
+    [job] = collect("job")
+    # Two clocks are read, so a millisecond may be missing.
+    assert job["timestamp"] >= request["timestamp"] + request["data"]["durationMs"] - 1
+    assert job["data"]["duration"] > 90
+    assert (job["data"]["source"], job["data"]["status"]) == ("starlette", "succeeded")
+    assert job["data"]["name"].endswith(".test_a_stream_and_its_background_task_in_a_server.<locals>.later")
+    assert job["parentId"] == job["requestId"] == request["id"]
+    logs = {event["data"]["message"]: event for event in collect("log", 2)}
+    assert logs["streaming"]["parentId"] == request["id"]
+    assert (logs["later"]["parentId"], logs["later"]["requestId"]) == (job["id"], request["id"])
+    assert collect("span", 0) == []
+
+
+@pytest.mark.parametrize("kind", ["plain", "async", "partial"])
+def test_a_background_task_that_fails_is_one_error_of_its_job(
+    kind: str, client: Client, serve: Callable[..., str], collect: Callable[..., list[Json]]
+) -> None:
+    def plain(text: str) -> None:
+        raise ValueError(text)
+
+    async def later(text: str) -> None:
+        raise ValueError(text)
+
+    task: Any = {"plain": plain, "async": later, "partial": functools.partial(plain)}[kind]
+
+    def view(request: Any) -> Response:
+        tasks = BackgroundTasks()
+        tasks.add_task(log.warning, "before")
+        tasks.add_task(task, "broken")
+        tasks.add_task(log.warning, "never")
+        return PlainTextResponse("x", background=tasks)
+
+    url = serve(Starlette(routes=[Route("/", view)]))
+    assert httpx.get(url).text == "x"
+    jobs = collect("job", 2)
+    assert [job["data"]["status"] for job in jobs] == ["succeeded", "failed"]
+    assert jobs[1]["data"]["error"] == "ValueError: broken"
+    [request] = collect("request")
+    assert request["data"]["statusCode"] == 200
+    [error] = collect("error")
+    assert (error["parentId"], error["data"]["handled"]) == (jobs[1]["id"], False)
+    assert [event["data"]["message"] for event in collect("log", 1)] == ["before"]
 
 
 def test_a_client_that_leaves_an_event_stream(
@@ -408,8 +448,10 @@ def test_fifty_at_a_time_keep_their_own(client: Client, serve: Callable[..., str
     asyncio.run(drive())
     requests = {event["id"]: event["data"]["path"].rpartition("/")[2] for event in collect("request", 200)}
     logs = collect("log", 1000)
-    assert [event for event in logs if requests[event["parentId"]] != event["data"]["message"].partition(" ")[0]] == []
-    assert len({event["parentId"] for event in logs}) == 200
+    jobs = {event["id"]: event["parentId"] for event in collect("job", 200)}
+    causes = [(jobs.get(event["parentId"], event["parentId"]), event) for event in logs]
+    assert [event for cause, event in causes if requests[cause] != event["data"]["message"].partition(" ")[0]] == []
+    assert len({event["parentId"] for event in logs}) == 400
 
 
 async def test_a_request_by_hand_inside_a_request_is_one_of_its_own(client: Client, events: Events) -> None:

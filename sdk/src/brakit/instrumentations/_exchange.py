@@ -74,6 +74,8 @@ class Exchange(Record):
     find_route: Callable[[Any], str | None] | None = None
     finished = False
     framework: str | None = None
+    has_jobs = False
+    """What goes on after the last byte has records of its own."""
     last = False
     left = False
     messages: tuple[int, int] | None = None
@@ -264,7 +266,7 @@ class Exchange(Record):
 
     def _background(self) -> None:
         started = self.ended
-        if clock() - started > BACKGROUND_NS:
+        if not self.has_jobs and clock() - started > BACKGROUND_NS:
             span = Record("span", {"name": "background tasks", "span_id": context.new_span_id()}, started)
             span.owner = self.owner
             span.finish(self.client.buffer, error=self.error)

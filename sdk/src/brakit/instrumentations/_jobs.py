@@ -72,8 +72,10 @@ class Run:
         message_id: object = None,
         wait_ms: float | None = None,
     ) -> None:
+        muted = 0
         if ids is None:
             current = context.current()
+            muted = current.muted if current is not None else 0
             ids = dict(context.outgoing_headers(current, context.new_span_id())) if current is not None else {}
         ids = ids if type(ids) is dict else {}
         request_id, traceparent = _id(ids, context.REQUEST_ID_HEADER), _id(ids, context.TRACEPARENT_HEADER)
@@ -100,7 +102,7 @@ class Run:
         record.owner = owner
         record.site = definition(function)
         if client.sampler is not None:
-            owner.muted = client.sampler.decide("", str(record.data["name"]))
+            owner.muted = muted or client.sampler.decide("", str(record.data["name"]))
         self.before = context.enter(owner)
         self.quiet = hush(False)
 
@@ -193,13 +195,24 @@ def traveling(span_id: str) -> dict[str, str]:
 
 def definition(function: Any) -> tuple[CodeType, int] | None:
     """Where the function of a task is defined; None for what is no plain function below its decorators."""
+    plain = _plain(function)
+    return (plain.__code__, plain.__code__.co_firstlineno) if plain is not None else None
+
+
+def name_of(function: Any) -> str:
+    """`module.function` of a task that has no name of its own."""
+    plain = _plain(function)
+    return f"{plain.__module__}.{plain.__qualname__}" if plain is not None else type(function).__name__
+
+
+def _plain(function: Any) -> Any:
+    """The function below methods, partials and decorators that say what they wrap; None where there is none."""
     for _ in range(20):
         kind = type(function)
         if kind is _FUNCTION:
             inner = function.__dict__.get("__wrapped__")
             if inner is None:
-                code: CodeType = function.__code__
-                return code, code.co_firstlineno
+                return function
             function = inner
         elif kind.__name__ == "method" and kind.__module__ == "builtins":
             function = function.__func__

@@ -2,13 +2,18 @@
 
 `Starlette.__call__` is replaced, because nothing that an app can be given lies outside of its middleware. `Mount.matches` adds the
 template of the mount to the child scope, where the router's own additions are: a mounted app's routes know only their own part.
+
+A background task of a response is a job with a timeline of its own, which its request has caused.
 """
 
 from __future__ import annotations
 
 import sys
 
+from brakit import context, errors
+from brakit.guard import Raised
 from brakit.instrumentations import _asgi
+from brakit.instrumentations._jobs import Run, name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +32,7 @@ PREFIX = "brakit.prefix"
 
 def instrument(patch: Patches) -> None:
     patch.probe("starlette.routing:Mount.matches", mount_matches)
+    patch.probe("starlette.background:BackgroundTask.__call__", background)
     patch.when("starlette.applications", "starlette.applications:Starlette.__call__", replace_call, patch)
 
 
@@ -49,6 +55,24 @@ def replace_call(patch: Patches) -> None:
         exchange.find_route = template
 
     patch.replace(starlette, "__call__", _asgi.around(client, starlette.__call__, "starlette", known))
+
+
+def background(call: Call) -> Generator[None, Any, None]:
+    """A task of a response is a job that its request has caused; what goes wrong in it is reported there, and there alone."""
+    function = call.args[0].func
+    caused_by = context.current()
+    run = Run(call.client, "starlette", name_of(function), function=function)
+    root = caused_by.root if caused_by is not None else None
+    if root is not None and root.exchange is not None:
+        root.exchange.has_jobs = True
+    try:
+        yield
+    except Raised as raised:
+        run.end(error=raised.error)
+        if root is not None:
+            errors.share(run.owner, root, raised.error)
+    else:
+        run.end()
 
 
 def mount_matches(call: Call) -> Generator[None, Any, None]:
