@@ -199,7 +199,15 @@ MARKS = {
 }
 NO_MARKS = [
     *("SELECT 1 FROM a", "SET LOCAL app.tenant = '42'", "", ";", "CALL x()", "SHOW transaction_isolation"),
-    *("PREPARE a AS SELECT 1", "START SLAVE", "BEGIN NULL; END", "BEGIN dbms_output.put_line('x'); END;", "END IF", "SAVE x", "XA END 'x'"),
+    *(
+        "PREPARE a AS SELECT 1",
+        "START SLAVE",
+        "BEGIN NULL; END",
+        "BEGIN dbms_output.put_line('x'); END;",
+        "END IF",
+        "SAVE x",
+        "XA END 'x'",
+    ),
     "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
 ]
 

@@ -24,9 +24,7 @@ JOB_STATUS = {"succeeded": 0, "failed": 1, "retried": 2, "rejected": 3}
 """How a job ended → what stands for it in the file."""
 
 _KINDS = {MARK: "db.query"} | {number: kind for kind, number in NUMBERS.items()}
-_DECODERS: dict[int, msgspec.json.Decoder[Entry]] = {
-    number: msgspec.json.Decoder(KINDS[kind]) for number, kind in _KINDS.items()
-}
+_DECODERS: dict[int, msgspec.json.Decoder[Entry]] = {number: msgspec.json.Decoder(KINDS[kind]) for number, kind in _KINDS.items()}
 _OPAQUE = msgspec.json.Decoder(Opaque)
 _ENCODE = msgspec.json.Encoder().encode
 
