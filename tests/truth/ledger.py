@@ -155,6 +155,10 @@ class Captured:
                 found.events[match[1]].append(event)
                 found.owners[event["data"]["id"]] = match[1]
         for event in events:
+            if event["type"] == "job":
+                # A background task is a job that its request has caused.
+                found.owners[event["data"]["id"]] = found.owners.get(event.get("parentId", ""), "")
+        for event in events:
             data = event["data"]
             if data.get("transactionMark"):
                 mark = (found.owner(event), function(event), data["transactionMark"])

@@ -137,3 +137,11 @@ def test_what_is_left_out_is_seen(witnesses: Witnesses, tmp_path: Path, skip: st
     assert getattr(row, figure) >= tokens * row.requests, row
     # A COMMIT that is nobody's is missing where it belongs.
     assert row.wrong() == row.missing + getattr(row, figure) * (figure != "missing"), row.examples
+
+
+def test_what_a_job_does_is_done_for_the_request_that_caused_it() -> None:
+    job = {"type": "job", "parentId": ID, "data": {"id": "3" * 32}}
+    done = [request("m1", ID), request("m2", OTHER), query(f"SELECT ? AS {QUERY}", "3" * 32), fetch(), commit("3" * 32)]
+    assert figures(judged([*done, job])) == (0, 0, 0, 0)
+    assert figures(judged(done)) != (0, 0, 0, 0)
+    assert figures(judged([*done, {**job, "parentId": OTHER}])) != (0, 0, 0, 0)
