@@ -3,7 +3,7 @@
 #   make demo      set up everything, run the shop and its dashboard (DEMO_SECONDS=20 stops by itself)
 #   make test      set up everything, run every test
 #   make check     format, lint, types, generated files
-#   make bench     figures, each a ratio or a difference within one run
+#   make bench     figures, each a ratio or a difference within one run (NAME=http for one part, NAME=peers for what others cost)
 #   make generate  write what follows from the shape, the rules and the commands
 #   make build     the two wheels, dashboard inside, into dist/
 #   make matrix    the SDK's tests on every Python found
@@ -66,7 +66,7 @@ generate: $(VENV)/.installed
 	$(BIN)/python schema/generate.py
 
 bench: setup
-	$(BIN)/python -m bench
+	@$(BIN)/python -m bench $(NAME)
 
 build: setup
 	rm -rf dist
