@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from brakit import guard, redact
 from brakit.events import KINDS, PARTS, Field, camel
@@ -21,10 +22,20 @@ MAX_NAME = 1024
 def clean(text: str, limit: int) -> str:
     """`text` as valid UTF-8 without NUL, at most `limit` characters, the cut marked."""
     if len(text) > limit:
-        text = text[:limit] + "…"
+        text = uncut(text[:limit]) + "…"
     if not text.isascii():
         text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return text.replace("\0", "\\x00") if "\0" in text else text
+
+
+def uncut(text: str) -> str:
+    """A text that was cut, without the word at its end if that has letters and digits in it: half a secret looks like none."""
+    word = _LAST_WORD.search(text, max(0, len(text) - 200))
+    mixed = word is not None and any(map(str.isdigit, word[0])) and any(map(str.isalpha, word[0]))
+    return text[: word.start()] + redact.MASK if mixed else text  # type: ignore[union-attr]
+
+
+_LAST_WORD = re.compile(r"[\w.~+/=-]{8,}\Z")
 
 
 def plain_text(value: object, limit: int) -> str:

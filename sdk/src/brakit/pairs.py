@@ -20,7 +20,7 @@ _BACK = re.compile(
 _SECOND = frozenset(("key", "keys", "code", "odes", "mber", "id"))
 """Ends of words that name a secret only together with the word before them, as in `api key`."""
 _SEPARATOR = re.compile(r"(?:=>|:=|={1,3}|::(?= )|:)[ \t]{0,8}")
-_OPEN = re.compile(r"\s{0,64}[bBuUrRfF]{0,2}(\\{0,3}[\"'])")
+_OPEN = re.compile(r"\s{0,64}(?:%20|\+){0,4}[bBuUrRfF]{0,2}(\\{0,3}[\"'])")
 _STRING = {'"': re.compile(r'(?:[^"\\\n]|\\.)*'), "'": re.compile(r"(?:[^'\\\n]|\\.)*")}
 _BARE = re.compile(r"[^\s&;,\"'<>)\]}|]+")
 _BARE_START = re.compile(r"[^\s&;,\"'<>)\]}|]{1,100}")
@@ -88,6 +88,7 @@ _GETTERS = frozenset(
 """Functions and mappings whose first string is a name, not a value."""
 _JOINED = re.compile(r"[\"'][ \t]{0,4}\+?[ \t]{0,4}[bBuUrRfF]{0,2}(?=([\"']))")
 _BLOCK = re.compile(r"[|>][+-]?\d?[ \t]{0,8}\r?\n((?:[ \t]+\S[^\n]*(?:\n|\Z)|\r?\n)+)")
+_ESCAPED_BLOCK = re.compile(r"[|>][+-]?\d?[ \t]{0,8}(?:\\r)?\\n((?:[ \t]+(?:[^\"\\\n]|\\[^n\n])+(?:\\n|(?=[\"\n])|\Z)|\\n)+)")
 _ITEMS = re.compile(r"\r?\n(?:[ \t]{0,40}-[ \t]{1,8}[^\s\"']{1,200}[ \t]{0,8}(?:\r?\n|\Z))+")
 _ITEM = re.compile(r"(?<=- )[^\s-][^\s]*")
 """A block and a list of YAML."""
@@ -259,7 +260,7 @@ def _call(value: str, at: int, callee: str) -> tuple[int, int, str]:
 
 
 def _block(value: str, at: int) -> tuple[int, int, str]:
-    block = _BLOCK.match(value, at)
+    block = _BLOCK.match(value, at) or _ESCAPED_BLOCK.match(value, at)
     if block:
         return block.end(), block.start(1), "" if tells_nothing(block[1].strip()) else as_many_lines(block[1])
     items = _ITEMS.match(value, at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 
 from brakit import redact
-from brakit.conform import MAX_NAME, MAX_TEXT, MAX_URL, clean, plain_text
+from brakit.conform import MAX_NAME, MAX_TEXT, MAX_URL, clean, plain_text, uncut
 from brakit.record import MAX_BODY, TEXT_TYPES
 from brakit.sensitive import strength
 
@@ -86,6 +86,8 @@ def body(body: object, content_type: str, encoding: str) -> str | None:
         text = body[:MAX_BODY].decode(charset, "replace")
     except (LookupError, UnicodeError):
         text = body[:MAX_BODY].decode("utf-8", "replace")
+    if len(body) >= MAX_BODY:
+        text = uncut(text)
     return redact.body(clean(text, MAX_BODY), content_type)
 
 

@@ -56,6 +56,12 @@ _PATH_TOKEN = re.compile(
     r"([A-Za-z0-9_~=+-]{16,})(?![\w.])"
 )
 _LONG_SEGMENT = re.compile(r"/[A-Za-z0-9_~=+-]{16}")
+_HTML_PAIR = re.compile(
+    r"((?<![\w-])([\w.\-]{2,64})(?:&quot;|&#x27;|&#39;|&#34;)?\s{0,4}(?:=&gt;|[:=])\s{0,4}(?:&quot;|&#x27;|&#39;|&#34;))"
+    r"((?:(?!&quot;|&#x27;|&#39;|&#34;)[^\n<]){1,4000})"
+)
+_HTML_ELEMENT = re.compile(r"(&lt;([\w:.\-]{1,80})(?:\s[^<>&]{0,200})?&gt;)((?:(?!&lt;)[^\n<]){1,4000})")
+"""The same in a page, as the error pages of frameworks show values."""
 _LOGIN_CODE = re.compile(r"([?&]code=)([^\s&#\"'<>]{12,})")
 """Of OAuth, where a `state` stands beside it."""
 
@@ -74,6 +80,8 @@ def masked(value: str) -> str:
         value = _LABELLED_BEHIND.sub(_before_name, value)
     if "name=" in value and "\n" in value:
         value = (_FORM_PART if "form-data" in value else _PART).sub(_after_name, value)
+    if "&quot;" in value or "&#" in value or "&lt;" in value:
+        value = _HTML_ELEMENT.sub(_after_name, _HTML_PAIR.sub(_after_name, value))
     if '"kty"' in value:
         value = _KEY_NUMBERS.sub(rf"\1{MASK}", value)
     return value

@@ -69,7 +69,8 @@ def masked(value: str) -> str:
     return _INPUT.sub(_input, value)
 
 
-def _literals(statement: str) -> str:
+def literals(statement: str) -> str:
+    """A statement of SQL with its strings masked."""
     return _LITERAL.sub(lambda found: f"'{MASK}'" if len(found[0]) > 2 else found[0], statement)
 
 
@@ -78,7 +79,7 @@ def _statements(value: str) -> str:
     done = 0
     while (start := value.find("[SQL: ", done)) >= 0:
         end = _STATEMENT_ENDS.search(value, start).start()  # type: ignore[union-attr]
-        out += (value[done:start], _literals(value[start:end]))
+        out += (value[done:start], literals(value[start:end]))
         done = end
     return "".join(out) + value[done:]
 
@@ -91,7 +92,7 @@ def _hidden(value: str, end: str) -> str:
 
 def _parameters(found: re.Match[str]) -> str:
     values = found[2]
-    if values.strip("()[]{}, ") in ("", MASK):
+    if values.startswith(("()", "[]", "{}")) or values.strip("()[]{}, ") == MASK:
         return found[0]
     return found[1] + (_hidden(values, "]") if found[1] == "[parameters: " else MASK)
 
@@ -100,7 +101,7 @@ def _django(found: re.Match[str]) -> str:
     lead, statement, args, values = found.groups()
     behind = values.rfind("; alias=")
     shown = values if values.startswith(("None", MASK, "()")) else MASK + (values[behind:] if behind >= 0 else "")
-    return lead + _literals(statement) + args + shown
+    return lead + literals(statement) + args + shown
 
 
 def _row(found: re.Match[str]) -> str:
@@ -117,8 +118,8 @@ def _excerpt(found: re.Match[str]) -> str:
         # The line was cut inside of a literal.
         line = f"...{MASK}" + line[line.index("'") :] if not line.startswith(f"...{MASK}") else line
         at = line.index("'") + 1
-        return lead + line[:at] + _literals(line[at:])
-    return lead + _literals(line)
+        return lead + line[:at] + literals(line[at:])
+    return lead + literals(line)
 
 
 def _near(found: re.Match[str]) -> str:

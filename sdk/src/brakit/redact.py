@@ -50,6 +50,9 @@ def _bearer(found: re.Match[str]) -> str:
         except NotBase64:
             plain = False
         return scheme + gap + MASK if plain else found[0]
+    if "=" in value.rstrip("="):
+        # A pair, as in `token_type=bearer expires_in=3600`.
+        return found[0]
     mixed = any(c.isdigit() for c in value) or (not value.islower() and not value.istitle() and not value.isupper())
     return scheme + gap + MASK if mixed or len(value) >= 24 else found[0]
 
@@ -106,7 +109,40 @@ def text(value: str) -> str:
     return value if masked is value else _settled(masked, _text)
 
 
+_COLOURS = re.compile(r"\x1b\[[0-9;]{0,16}m")
+
+
 def _text(value: str) -> str:
+    if "\x1b[" in value:
+        # They stand between a name and its value, and their end looks like the beginning of a word.
+        bare = _COLOURS.sub("", value)
+        masked = _text(bare)
+        return value if masked == bare else masked
+    if "=" in value and ("%" in value or "+" in value):
+        shown = _PARAMETERS.sub(_parameter_in_text, value)
+        if shown != value:
+            return _plain(shown)
+    return _plain(value)
+
+
+_PARAMETERS = re.compile(r"([?&;][\w.\-\[\]%]{1,80}=)([^\s&#\"'<>%+]*[%+][^\s&#\"'<>]*)", re.ASCII)
+
+
+def _parameter_in_text(found: re.Match[str]) -> str:
+    return found[1] + MASK if _hides(found[2]) else found[0]
+
+
+def _hides(value: str) -> bool:
+    """Whether a value of a query string has a secret in it that its encoding hides, up to three times over."""
+    plain = value.replace("+", " ")
+    for _ in range(3):
+        before, plain = plain, decoded(plain)
+        if plain == before:
+            break
+    return plain != value and (_plain(plain) != plain or _query(plain) != plain)
+
+
+def _plain(value: str) -> str:
     given = value
     for sign, needles, looks in _LOOKS:
         if sign in value and any(map(value.__contains__, needles)):
@@ -120,7 +156,7 @@ def _text(value: str) -> str:
     elif "Private-Lines:" in value:
         value = _PUTTY_KEY.sub(lambda found: found[1] + as_many_lines(found[2]), value)
     value = quoting.masked(value)
-    if "=" in value or ":" in value or "%" in value:
+    if "=" in value or ":" in value or "%" in value or "&" in value:
         value = _named(value)
     value = phrases.said(value)
     if _LONG_NUMBER.search(value):
@@ -190,10 +226,8 @@ def _parameter(part: str) -> str:
         return part
     if strength(decoded(name)):
         return part if tells_nothing(value) else f"{name}={MASK}"
-    if "%" in value:
-        plain = decoded(value)
-        if plain != value and (text(plain) != plain or _query(plain) != plain):
-            return f"{name}={MASK}"
+    if ("%" in value or "+" in value) and _hides(value):
+        return f"{name}={MASK}"
     return part
 
 
@@ -305,10 +339,17 @@ def body(value: str, content_type: str = "") -> str:
 
 def object(fields: dict[str, str]) -> dict[str, str]:
     """Structured fields: values under secret names masked, the others masked as text."""
-    return {
-        _known_by(name): (value if not value or tells_nothing(value) else MASK) if strength(name) else text(value)
-        for name, value in fields.items()
-    }
+    return {_known_by(name): _field(name, value) for name, value in fields.items()}
+
+
+def _field(name: str, value: str) -> str:
+    if strength(name):
+        return value if not value or tells_nothing(value) else MASK
+    # What logs of statements bring along.
+    return text(quoting.literals(value) if name in _STATEMENTS else value)
+
+
+_STATEMENTS = frozenset(("sql", "statement", "query", "db.statement", "db.query.text"))
 
 
 def _known_by(name: str) -> str:
