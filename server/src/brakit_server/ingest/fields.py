@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import re
+import secrets
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -50,6 +53,22 @@ _SCRUBBED_LATER = ("sql", "shape", "request_body", "response_body")
 _HEADERS = ("headers", "response_headers")
 _MORE_ALIASES = {"parent_fetch_id": ("parent_fetch_id",)}
 _PARTS = {part.name: getattr(records, part.record) for part in PARTS}
+
+
+_PLAIN_ID = re.compile(r"[0-9a-f-]{1,64}")
+_KEY = secrets.token_bytes(16)
+
+
+def identifier(value: str) -> str:
+    """An id; one that is a secret, or has one in it, becomes another, so that what belongs together stays together."""
+    return value if _PLAIN_ID.fullmatch(value) else _clean(value)
+
+
+@lru_cache(maxsize=1024)
+def _clean(value: str) -> str:
+    if redact.text(value) == value:
+        return value
+    return hashlib.blake2b(value.encode("utf-8", "replace"), digest_size=16, key=_KEY).hexdigest()
 
 
 class Rejected(Exception):
@@ -237,13 +256,18 @@ def _as_it_is(value: str) -> str:
     return value
 
 
+def _scrub_of(name: str) -> Callable[[str], str]:
+    if name == "id" or name.endswith("_id"):
+        return identifier
+    return _as_it_is if name in _SCRUBBED_LATER else _SCRUBBED.get(name, redact.short)
+
+
 def _reader(field: Field) -> Read:
     kind = field.type
     if kind.endswith("[]"):
         return _list(string(TEXT, redact.text) if kind == "string[]" else _part(kind[:-2]))
     if kind == "string":
-        scrub = _as_it_is if field.name in _SCRUBBED_LATER else _SCRUBBED.get(field.name, redact.short)
-        return string(LIMITS.get(field.name, TEXT), scrub)
+        return string(LIMITS.get(field.name, TEXT), _scrub_of(field.name))
     if kind == "number":
         return milliseconds if field.record.endswith("_ms") else number
     if kind == "object":

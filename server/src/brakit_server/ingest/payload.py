@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import re
 import secrets
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -14,7 +11,7 @@ import msgspec
 from brakit import redact
 from brakit_server.ingest.decoding import Refused, decoded
 from brakit_server.ingest.entries import LENIENT, Envelope, entry
-from brakit_server.ingest.fields import RESOURCE_SLOTS, SLOTS, Rejected, counts, number
+from brakit_server.ingest.fields import RESOURCE_SLOTS, SLOTS, Rejected, counts, identifier, number
 from brakit_server.ingest.parts import Parts
 from brakit_server.records import Entry
 from brakit_server.stores import Batch, Opaque, Resource
@@ -221,19 +218,7 @@ def _id(value: object) -> str | None:
     """An id: any text that is not empty and not longer than 128 characters."""
     if type(value) is not str or not 0 < len(value) <= ID:
         return None
-    return value if _PLAIN_ID.fullmatch(value) else _clean_id(value)
-
-
-_PLAIN_ID = re.compile(r"[0-9a-f-]{1,64}")
-_KEY = secrets.token_bytes(16)
-
-
-@lru_cache(maxsize=1024)
-def _clean_id(value: str) -> str:
-    """An id that is, or has in it, a secret becomes another: what belongs together stays together."""
-    if redact.text(value) == value:
-        return value
-    return hashlib.blake2b(value.encode("utf-8", "replace"), digest_size=16, key=_KEY).hexdigest()
+    return identifier(value)
 
 
 def _shallow(value: object) -> bool:
