@@ -52,6 +52,7 @@ class Connection(asyncio.Protocol):
         self.result = result
         self.done = done
         self.request = b""
+        self.ended = False
         self.started = 0.0
         self.data = b""
         self.transport: asyncio.WriteTransport | None = None
@@ -66,6 +67,7 @@ class Connection(asyncio.Protocol):
         self.request = next(self.requests, b"")
         self.started = time.perf_counter()
         if not self.request:
+            self.ended = True
             self._finish()
             return
         self.transport.write(self.request)
@@ -101,17 +103,21 @@ class Connection(asyncio.Protocol):
         self.transport.close()
 
 
+def _same(connection: Connection) -> Connection:
+    return connection
+
+
 async def _connect(port: int, requests: Iterator[bytes], until: float, result: Result, again: bool) -> None:
     loop = asyncio.get_running_loop()
     while True:
         done: asyncio.Future[None] = loop.create_future()
-        make = functools.partial(Connection, requests, until, result, done)
+        connection = Connection(requests, until, result, done)
         try:
-            await loop.create_connection(make, "127.0.0.1", port)
+            await loop.create_connection(functools.partial(_same, connection), "127.0.0.1", port)
             await done
         except ConnectionError:
             await asyncio.sleep(0.02)
-        if not again or time.perf_counter() >= until:
+        if connection.ended or not again or time.perf_counter() >= until:
             return
 
 

@@ -48,13 +48,17 @@ def measure(
     return measured
 
 
-def ratios(measured: Measured, path: str, name: str) -> tuple[list[float], list[float], list[float]]:
-    """Requests per second, p50 and p99, to the first variant within each round."""
+FIGURES = ("requests/s", "p50", "p99", "CPU per request")
+
+
+def ratios(measured: Measured, path: str, name: str) -> tuple[list[float], ...]:
+    """FIGURES, to the first variant within each round. CPU is what other processes on the machine disturb least."""
     pairs = list(zip(measured[path][name], next(iter(measured[path].values())), strict=True))
     return (
         [run.rate / off.rate for run, off in pairs],
         [run.percentile(0.5) / off.percentile(0.5) for run, off in pairs],
         [run.percentile(0.99) / off.percentile(0.99) for run, off in pairs],
+        [run.cpu_each / off.cpu_each for run, off in pairs],
     )
 
 
@@ -84,11 +88,11 @@ def run() -> None:
                 "again (control)", "brakit",
             )  # fmt: skip
             for path, rate in zip(PATHS, kept, strict=True):
-                musts: tuple[Must | None, ...] = (least(rate), None, None)
+                musts: tuple[Must | None, ...] = (least(rate), None, None, None)
                 if (framework, path) == ("fastapi", "/hello"):
-                    musts = (least(rate), most(1.2), most(1.3))
+                    musts = (least(rate), most(1.2), most(1.3), None)
                 for what, control, ours, must in zip(
-                    ("requests/s", "p50", "p99"),
+                    FIGURES,
                     ratios(measured, path, "control"),
                     ratios(measured, path, "brakit"),
                     musts,

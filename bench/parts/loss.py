@@ -82,6 +82,8 @@ def count(bodies: bytes, answered: set[int], queries: int) -> Count:
         for event in whole(payload):
             data, kind = event["data"], event["type"]
             if kind == "request":
+                if number_in(data["url"]) < 0:
+                    continue
                 events += 1
                 requests[data["id"]] = number_in(data["url"])
                 owned[data["id"]]["request"] += 1

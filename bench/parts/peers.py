@@ -36,7 +36,7 @@ def measure(name: str, python: str) -> None:
             sheet = Sheet(f"{label}: {framework} over HTTP, ratio to the same app without it", "again (control)", label)
             for path in http.PATHS:
                 for what, control, theirs in zip(
-                    ("requests/s", "p50", "p99"), http.ratios(over, path, "control"), http.ratios(over, path, name), strict=True
+                    http.FIGURES, http.ratios(over, path, "control"), http.ratios(over, path, name), strict=True
                 ):
                     sheet.row(f"{path} {what}", control, theirs)
             sheet.row("CPU added per query, µs: (q50 - q1) / 49", http.per_query(over, "control"), http.per_query(over, name))
