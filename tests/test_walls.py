@@ -27,7 +27,7 @@ SDK_ROOMS = (
     "discovery", "transport", "client", "api", "instrumentations", "__init__", "doctor", "__main__",
 )  # fmt: skip
 SERVER_ROOMS = (
-    "__init__", "records", "answers", "config", "running", "connections", "security", "ingest", "stores", "analysis", "stream",
+    "__init__", "records", "answers", "details", "config", "running", "connections", "security", "ingest", "stores", "analysis", "stream",
     "pipeline", "api", "mcp", "app", "cli", "bootstrap",
 )  # fmt: skip
 

@@ -1,10 +1,11 @@
 // The API over the invented world, inside Vite's development server: enough of it to work on every view.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Plugin } from 'vite';
-import { endpointOf, matchesLog, matchesRequest, type Filter } from '../src/filter.ts';
+import { endpointOf, matchesJob, matchesLog, matchesRequest, type Filter } from '../src/filter.ts';
 import type {
   Error as ErrorRecord,
   ErrorGroup,
+  JobDetail,
   Overview,
   Query,
   QueryShape,
@@ -15,13 +16,13 @@ import type {
   Status,
 } from '../src/schema.ts';
 import { issues } from './findings.ts';
-import { RUNS, visit, type Happened } from './world.ts';
+import { joined, nothing, RUNS, visit, type Happened } from './world.ts';
 
 const VISIT_EVERY_MS = Number(process.env.VISIT_EVERY_MS ?? 700);
 
 /** A list from a query of the API: newest first, paged by the id of the last row. */
 export class World {
-  all: Happened = { requests: [], queries: [], fetches: [], logs: [], errors: [] };
+  all = nothing();
   issues: StatefulIssue[] = [];
 
   constructor(visits = 900) {
@@ -32,8 +33,7 @@ export class World {
   }
 
   take(happened: Happened): void {
-    for (const kind of ['requests', 'queries', 'fetches', 'logs', 'errors'] as const)
-      (this.all[kind] as unknown[]).unshift(...happened[kind]);
+    joined(this.all, happened, 'unshift');
     for (const run of RUNS) {
       run.lastSeenAt = Date.now();
       run.events += 6;
@@ -42,13 +42,18 @@ export class World {
 
   answer(path: string, params: URLSearchParams): unknown {
     const filter = Object.fromEntries(params) as Filter;
-    const detail = /^requests\/(.+)$/.exec(path);
+    const detail = /^(?:requests|jobs)\/(.+)$/.exec(path);
     if (detail) return this.#detail(decodeURIComponent(detail[1] ?? ''));
     switch (path) {
       case 'requests': {
         const rows = this.all.requests.filter((request) => matchesRequest(request, filter));
         const page = paged(rows, params);
         return { total: rows.length, requests: page.rows, next: page.next };
+      }
+      case 'jobs': {
+        const rows = this.all.jobs.filter((job) => matchesJob(job, filter));
+        const page = paged(rows, params);
+        return { total: rows.length, entries: page.rows, next: page.next };
       }
       case 'logs': {
         const rows = this.all.logs.filter((log) => matchesLog(log, filter));
@@ -65,7 +70,7 @@ export class World {
       case 'shapes':
         return { total: 0, shapes: shapes(this.all.queries, this.all.requests) };
       case 'errors/groups':
-        return { total: 0, groups: groups(this.all.errors, this.all.requests) };
+        return { total: 0, groups: groups(this.all) };
       case 'insights':
         return { issues: this.issues };
       case 'status':
@@ -104,18 +109,31 @@ export class World {
     return { timeline, counts };
   }
 
-  #detail(id: string): RequestDetail | undefined {
-    const request = this.all.requests.find((candidate) => candidate.id === id);
-    if (!request) return undefined;
-    const children = this.all.requests.filter((candidate) => candidate.parentRequestId === id);
-    return {
-      request,
+  #detail(id: string): RequestDetail | JobDetail | undefined {
+    const { requests, jobs } = this.all;
+    const request = requests.find((candidate) => candidate.id === id);
+    const job = jobs.find((candidate) => candidate.id === id);
+    const owner = request ?? job;
+    if (!owner) return undefined;
+    const mine = <T extends { parentRequestId: string | null }>(rows: T[]) =>
+      rows.filter((row) => row.parentRequestId === id);
+    const around = {
       ...this.#timeline(id),
-      children: children.map((child) => ({ request: child, timeline: this.#timeline(child.id).timeline })),
-      parent: this.all.requests.find((candidate) => candidate.id === request.parentRequestId),
-      issues: this.issues.filter((one) => one.issue.endpoint === endpointOf(request)),
-      run: RUNS.find((run) => run.run === request.run),
+      children: [
+        ...mine(requests).map((one) => ({
+          type: 'request' as const,
+          request: one,
+          timeline: this.#timeline(one.id).timeline,
+        })),
+        ...mine(jobs).map((one) => ({ type: 'job' as const, job: one, timeline: this.#timeline(one.id).timeline })),
+      ],
+      parent: requests.find((candidate) => candidate.id === owner.parentRequestId),
+      parentJob: jobs.find((candidate) => candidate.id === owner.parentRequestId),
+      issues: this.issues.filter((one) => request && one.issue.endpoint === endpointOf(request)),
+      run: RUNS.find((run) => run.run === owner.run),
     };
+    if (request) return { request, ...around };
+    return job && { job, ...around };
   }
 
   #status(): Status {
@@ -182,7 +200,7 @@ export class World {
       }),
       endpoints: endpoints.sort((a, b) => b.total - a.total).slice(0, 12),
       issues: this.issues.filter((one) => one.state !== 'resolved'),
-      recentErrors: groups(this.all.errors, this.all.requests).slice(0, 5),
+      recentErrors: groups(this.all).slice(0, 5),
       services: RUNS.map((run) => run.service),
     };
   }
@@ -237,8 +255,11 @@ function shapes(queries: Query[], requests: Request[]): QueryShape[] {
   });
 }
 
-function groups(errors: ErrorRecord[], requests: Request[]): ErrorGroup[] {
-  const endpoints = new Map(requests.map((request) => [request.id, endpointOf(request)]));
+function groups({ errors, requests, jobs }: Happened): ErrorGroup[] {
+  const endpoints = new Map([
+    ...requests.map((request) => [request.id, endpointOf(request)] as const),
+    ...jobs.map((job) => [job.id, job.name] as const),
+  ]);
   return [...grouped(errors, (error) => `${error.name}-${error.callSite?.line}`)].map(([key, rows]) => {
     const last = rows[0] as ErrorRecord;
     return {
@@ -254,6 +275,7 @@ function groups(errors: ErrorRecord[], requests: Request[]): ErrorGroup[] {
       frame: last.frames?.at(-1),
       last,
       lastRequestId: last.parentRequestId ?? undefined,
+      lastJobId: jobs.find((job) => job.id === last.parentRequestId)?.id,
     };
   });
 }
@@ -303,6 +325,7 @@ export function pretendServer(): Plugin {
         for (const log of happened.logs) send('log', log);
         for (const error of happened.errors) send('error_event', error);
         for (const request of happened.requests) send('', request);
+        for (const job of happened.jobs) send('job', job);
       }, VISIT_EVERY_MS);
       server.httpServer?.on('close', () => clearInterval(timer));
       server.middlewares.use('/__brakit/api', (request: IncomingMessage, response: ServerResponse) => {
@@ -316,7 +339,7 @@ export function pretendServer(): Plugin {
           return;
         }
         if (path === 'clear') {
-          world.all = { requests: [], queries: [], fetches: [], logs: [], errors: [] };
+          world.all = nothing();
           world.issues = [];
           send('cleared', null);
         }

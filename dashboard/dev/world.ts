@@ -1,5 +1,5 @@
 // An invented shop and its payments service, for working on the dashboard without a server. Typed by the real shapes.
-import type { Error as ErrorRecord, Fetch, Frame, Log, Query, Request, Run } from '../src/schema.ts';
+import type { Error as ErrorRecord, Fetch, Frame, Job, Log, Query, Request, Run } from '../src/schema.ts';
 
 export interface Happened {
   requests: Request[];
@@ -7,6 +7,14 @@ export interface Happened {
   fetches: Fetch[];
   logs: Log[];
   errors: ErrorRecord[];
+  jobs: Job[];
+}
+
+export const nothing = (): Happened => ({ requests: [], queries: [], fetches: [], logs: [], errors: [], jobs: [] });
+
+/** What happened first, and after it the rest. */
+export function joined(into: Happened, more: Happened, add: 'push' | 'unshift'): void {
+  for (const kind of Object.keys(into) as (keyof Happened)[]) (into[kind] as unknown[])[add](...more[kind]);
 }
 
 const hex = (length: number) => Array.from({ length }, () => Math.floor(Math.random() * 16).toString(16)).join('');
@@ -46,7 +54,7 @@ interface Plan {
 }
 
 class Story {
-  readonly happened: Happened = { requests: [], queries: [], fetches: [], logs: [], errors: [] };
+  readonly happened = nothing();
   readonly id = hex(32);
   status = 200;
   body: string | null = null;
@@ -183,8 +191,29 @@ class Story {
       requestSize: 182,
       responseSize: 96,
     });
-    for (const kind of ['requests', 'queries', 'fetches', 'logs', 'errors'] as const)
-      (this.happened[kind] as unknown[]).push(...done[kind]);
+    joined(this.happened, done, 'push');
+  }
+
+  /** `work` happens in a job that begins `waitMs` from now. */
+  enqueue(name: string, waitMs: number, more: Partial<Job>, work: (inside: Story) => void): void {
+    const inside = new Story(this.at + waitMs, this.service, this.traceId);
+    work(inside);
+    inside.wait(between(0.5, 4));
+    inside.happened.jobs.push({
+      id: inside.id,
+      timestamp: inside.start,
+      parentRequestId: this.id,
+      traceId: this.traceId,
+      service: this.service,
+      run: RUNS.find((one) => one.service === this.service)?.run,
+      name,
+      durationMs: inside.at - inside.start,
+      status: inside.status < 500 ? 'succeeded' : 'failed',
+      error: inside.happened.errors.map((one) => `${one.name}: ${one.message}`)[0],
+      callSite: { file: `${this.service}/tasks.py`, line: 12, function: name.split('.').at(-1) ?? name },
+      ...more,
+    });
+    joined(this.happened, inside.happened, 'push');
   }
 }
 
@@ -319,7 +348,23 @@ function checkout(story: Story): void {
   if (payment.status >= 500) {
     story.log('error', 'payment failed: 502');
     story.status = 502;
-  } else story.query('UPDATE orders SET state = ? WHERE orders.id = ?', between(1, 4), 71);
+    return;
+  }
+  story.query('UPDATE orders SET state = ? WHERE orders.id = ?', between(1, 4), 71);
+  story.enqueue('write_receipt', between(1, 5), { source: 'starlette' }, (job) =>
+    job.query('INSERT INTO receipts (order_id, state) VALUES (?, ?)', between(1, 4), 8),
+  );
+  const waitMs = between(600, 4000);
+  story.enqueue('shop.tasks.mail', waitMs, { source: 'celery', queue: 'mail', attempt: 1, waitMs }, (job) => {
+    job.query('SELECT orders.id, orders.state FROM orders WHERE orders.id = ?', between(0.5, 2), 15);
+    job.wait(between(40, 300));
+    if (Math.random() < 0.3)
+      job.error('SMTPServerDisconnected', 'Connection unexpectedly closed', 'shop/mail.py', 27, [
+        'def send(order: Order) -> None:',
+        '    with SMTP(HOST) as smtp:',
+        '        smtp.send_message(receipt(order))',
+      ]);
+  });
 }
 
 function recommended(story: Story): void {

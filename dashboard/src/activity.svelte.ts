@@ -1,8 +1,8 @@
-// How many queries each request ran, and how long: counted live, and asked for where a row was already there.
+// How many queries each request or job ran, and how long: counted live, and asked for where a row was already there.
 import { ApiError, get } from './api.ts';
 import { live } from './live.svelte.ts';
-import type { Activities, Request } from './schema.ts';
-import { split } from './waterfall.ts';
+import type { Activities } from './schema.ts';
+import { split, type Owner } from './waterfall.ts';
 
 export interface Known {
   queries: number;
@@ -26,15 +26,15 @@ export class Activity {
   #known = $state.raw(new Map<string, Known>());
   #counting = new Map<string, Known>();
   #asked = new Set<string>();
-  #queue: Request[] = [];
+  #queue: Owner[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** What is known of a request; undefined the first time, and soon afterwards known. */
-  of(request: Request): Known | undefined {
-    const known = this.#known.get(request.id);
-    if (!known && !this.#asked.has(request.id)) {
-      this.#asked.add(request.id);
-      this.#queue.push(request);
+  /** What is known of a request or job; undefined the first time, and soon afterwards known. */
+  of(owner: Owner): Known | undefined {
+    const known = this.#known.get(owner.id);
+    if (!known && !this.#asked.has(owner.id)) {
+      this.#asked.add(owner.id);
+      this.#queue.push(owner);
       this.#timer ??= setTimeout(() => void this.#ask(), 120);
     }
     return known;
@@ -42,18 +42,22 @@ export class Activity {
 
   /** Count what arrives until the returned function is called. */
   follow(): () => void {
+    const ended = (batch: Owner[]) => {
+      const known = new Map(this.#known);
+      for (const owner of batch) {
+        known.set(owner.id, this.#counting.get(owner.id) ?? NOTHING);
+        this.#counting.delete(owner.id);
+      }
+      trim(known);
+      this.#known = known;
+    };
     const stops = [
-      live.on('query', (batch) => this.#count(batch, (query) => ({ queries: 1, dbMs: query.durationMs, fetchMs: 0 }))),
+      live.on('query', (batch) =>
+        this.#count(batch, (query) => ({ queries: query.transactionMark ? 0 : 1, dbMs: query.durationMs, fetchMs: 0 })),
+      ),
       live.on('fetch', (batch) => this.#count(batch, (fetch) => ({ queries: 0, dbMs: 0, fetchMs: fetch.durationMs }))),
-      live.on('request', (batch) => {
-        const known = new Map(this.#known);
-        for (const request of batch) {
-          known.set(request.id, this.#counting.get(request.id) ?? NOTHING);
-          this.#counting.delete(request.id);
-        }
-        trim(known);
-        this.#known = known;
-      }),
+      live.on('request', ended),
+      live.on('job', ended),
     ];
     return () => {
       stops.forEach((stop) => stop());
@@ -61,7 +65,7 @@ export class Activity {
     };
   }
 
-  // Events usually come before their request; those that come later count just as well.
+  // Events usually come before what owns them; those that come later count just as well.
   #count<E extends { parentRequestId: string | null }>(batch: E[], worth: (event: E) => Known): void {
     let known: Map<string, Known> | undefined;
     for (const event of batch) {
@@ -83,22 +87,22 @@ export class Activity {
 
   async #ask(): Promise<void> {
     this.#timer = undefined;
-    const requests = this.#queue.splice(0, ASK_AT_MOST);
-    if (requests.length === 0) return;
+    const owners = this.#queue.splice(0, ASK_AT_MOST);
+    if (owners.length === 0) return;
     if (this.#queue.length > 0) this.#timer = setTimeout(() => void this.#ask(), 0);
     try {
-      const answer = await get<Activities>('activity', { requestIds: requests.map((request) => request.id).join(',') });
+      const answer = await get<Activities>('activity', { requestIds: owners.map((owner) => owner.id).join(',') });
       const known = new Map(this.#known);
-      for (const request of requests) {
-        const one = answer.activities[request.id];
+      for (const owner of owners) {
+        const one = answer.activities[owner.id];
         if (!one) continue;
-        const shares = split(request, one.timeline);
-        known.set(request.id, { queries: one.counts.queries ?? 0, dbMs: shares.db, fetchMs: shares.fetch });
+        const shares = split(owner, one.timeline);
+        known.set(owner.id, { queries: one.counts.queries ?? 0, dbMs: shares.db, fetchMs: shares.fetch });
       }
       this.#known = known;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      for (const request of requests) this.#asked.delete(request.id);
+      for (const owner of owners) this.#asked.delete(owner.id);
     }
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { visit } from '../dev/world.ts';
-import { endpointOf, matchesLog, matchesRequest, parse, text, withWord } from './filter.ts';
+import { endpointOf, matchesJob, matchesLog, matchesRequest, parse, text, withWord } from './filter.ts';
 import type { Request } from './schema.ts';
 
 const [request] = visit(1_700_000_000_000).requests as [Request];
@@ -66,6 +66,32 @@ describe('matchesRequest', () => {
   it('names an endpoint by its route', () => {
     expect(endpointOf({ ...request, method: 'GET', route: '/a/{id}', path: '/a/1' })).toBe('GET /a/{id}');
     expect(endpointOf({ ...request, method: 'GET', route: undefined, path: '/a/1' })).toBe('GET /a/1');
+  });
+});
+
+describe('matchesJob', () => {
+  const job = {
+    id: '1',
+    timestamp: 0,
+    parentRequestId: null,
+    name: 'shop.tasks.mail',
+    durationMs: 4,
+    status: 'failed',
+    queue: 'slow',
+    error: 'TimeoutError: no answer',
+    service: 'shop',
+  };
+
+  it('filters by how it ended, its service and its name', () => {
+    expect(matchesJob(job, { status: 'failed', service: 'shop', endpoint: 'shop.tasks.mail' })).toBe(true);
+    expect(matchesJob(job, { status: 'succeeded' })).toBe(false);
+    expect(matchesJob(job, { service: 'other' })).toBe(false);
+    expect(matchesJob(job, { endpoint: 'shop.tasks' })).toBe(false);
+  });
+
+  it('looks for text in name, queue and error', () => {
+    for (const search of ['TASKS.', 'slow', 'no answer']) expect(matchesJob(job, { search })).toBe(true);
+    expect(matchesJob(job, { search: 'shopping' })).toBe(false);
   });
 });
 

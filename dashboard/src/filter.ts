@@ -1,5 +1,5 @@
 // The filter box: free text and `word:value` tokens, and what they ask of the API.
-import type { Log, Request } from './schema.ts';
+import type { Job, Log, Request } from './schema.ts';
 
 export interface Filter {
   method?: string;
@@ -60,6 +60,14 @@ export function matchesRequest(request: Request, filter: Filter): boolean {
   if (filter.service && request.service !== filter.service) return false;
   if (filter.endpoint && endpointOf(request) !== filter.endpoint) return false;
   return contains(filter.search, [request.url, request.requestBody, request.responseBody]);
+}
+
+/** The same for a job. */
+export function matchesJob(job: Job, filter: Filter): boolean {
+  if (filter.status && job.status !== filter.status) return false;
+  if (filter.service && job.service !== filter.service) return false;
+  if (filter.endpoint && job.name !== filter.endpoint) return false;
+  return contains(filter.search, [job.name, job.queue, job.messageId, job.error]);
 }
 
 /** The same for a log. */

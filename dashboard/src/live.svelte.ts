@@ -1,9 +1,10 @@
 // The event stream: what happens now, in batches, with a connection that is never given up.
 import { EVENTS } from './api.ts';
-import type { Error as ErrorRecord, Fetch, Log, Query, Request, StatefulIssue } from './schema.ts';
+import type { Error as ErrorRecord, Fetch, Job, Log, Query, Request, StatefulIssue } from './schema.ts';
 
 interface Kinds {
   request: Request;
+  job: Job;
   query: Query;
   fetch: Fetch;
   log: Log;
@@ -19,6 +20,7 @@ type Handler<K extends Kind> = (batch: Kinds[K][]) => void;
 
 const NAMES: Record<string, Kind> = {
   message: 'request',
+  job: 'job',
   query: 'query',
   fetch: 'fetch',
   log: 'log',
@@ -27,8 +29,8 @@ const NAMES: Record<string, Kind> = {
   resync: 'resync',
   cleared: 'cleared',
 };
-/** Within a batch: what a request did comes before the request. */
-const ORDER: Kind[] = ['cleared', 'query', 'fetch', 'log', 'error', 'request', 'issues', 'resync'];
+/** Within a batch: what a request or job did comes before itself. */
+const ORDER: Kind[] = ['cleared', 'query', 'fetch', 'log', 'error', 'request', 'job', 'issues', 'resync'];
 const BATCH_MS = 120;
 const HELD_AT_MOST = 5000;
 const WAIT_MS = [500, 1000, 2000, 4000, 8000, 15_000];
@@ -36,7 +38,7 @@ const WAIT_MS = [500, 1000, 2000, 4000, 8000, 15_000];
 class Live {
   connection = $state<'connecting' | 'live' | 'reconnecting'>('connecting');
   paused = $state(false);
-  /** Requests and logs that wait while paused. */
+  /** Requests, jobs and logs that wait while paused. */
   held = $state(0);
 
   #handlers = new Map<Kind, Set<(batch: never[]) => void>>();
@@ -101,7 +103,7 @@ class Live {
     if (record === undefined) return;
     this.#waiting.push([kind, record]);
     if (this.paused) {
-      if (kind === 'request' || kind === 'log') this.held += 1;
+      if (kind === 'request' || kind === 'job' || kind === 'log') this.held += 1;
       if (this.#waiting.length > HELD_AT_MOST) {
         this.#overflowed = true;
         this.#waiting.length = 0;

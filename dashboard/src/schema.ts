@@ -283,106 +283,6 @@ export interface Jobs {
   next?: string;
 }
 
-export interface QueryEntry {
-  type: "query";
-  timestamp: number;
-  data: Query;
-}
-
-export interface FetchEntry {
-  type: "fetch";
-  timestamp: number;
-  data: Fetch;
-}
-
-export interface LogEntry {
-  type: "log";
-  timestamp: number;
-  data: Log;
-}
-
-export interface ErrorEntry {
-  type: "error";
-  timestamp: number;
-  data: Error;
-}
-
-export interface SpanEntry {
-  type: "span";
-  timestamp: number;
-  data: Span;
-}
-
-export interface AuthEntry {
-  type: "auth";
-  timestamp: number;
-  data: AuthCheck;
-}
-
-/** Events of a request by type. */
-export interface Counts {
-  fetches?: number;
-  logs?: number;
-  errors?: number;
-  queries?: number;
-  spans?: number;
-}
-
-/** `GET /api/activity?requestId=`: the events of one request by time. */
-export interface Activity {
-  requestId: string;
-  total: number;
-  timeline: (QueryEntry | FetchEntry | LogEntry | ErrorEntry | SpanEntry | AuthEntry)[];
-  counts: Counts;
-}
-
-/** One request of `GET /api/activity?requestIds=`. */
-export interface ActivityOfOne {
-  total: number;
-  timeline: (QueryEntry | FetchEntry | LogEntry | ErrorEntry | SpanEntry | AuthEntry)[];
-  counts: Counts;
-}
-
-/** `GET /api/activity?requestIds=`. */
-export interface Activities {
-  requestIds: string[];
-  activities: Record<string, ActivityOfOne>;
-}
-
-/** A request that this one caused in another service, with its own events. */
-export interface Child {
-  request: Request;
-  timeline: (QueryEntry | FetchEntry | LogEntry | ErrorEntry | SpanEntry | AuthEntry)[];
-}
-
-/** `GET /api/requests/<id>`: everything about one request. */
-export interface RequestDetail {
-  request: Request;
-  timeline: (QueryEntry | FetchEntry | LogEntry | ErrorEntry | SpanEntry | AuthEntry)[];
-  counts: Counts;
-  children: Child[];
-  parent?: Request;
-  issues: StatefulIssue[];
-  run?: Run;
-}
-
-/** An issue: a finding with its life. */
-export interface StatefulIssue {
-  issueId: string;
-  state: "fixing" | "open" | "regressed" | "resolved" | "stale";
-  source: "passive";
-  category: "performance" | "reliability" | "security";
-  issue: Issue;
-  firstSeenAt: number;
-  lastSeenAt: number;
-  resolvedAt?: number;
-  occurrences: number;
-  cleanHitsSinceLastSeen: number;
-  cleanHitsNeeded?: number;
-  aiStatus?: "fixed" | "wont_fix";
-  aiNotes?: string;
-}
-
 /** What a rule found. */
 export interface Issue {
   category: "performance" | "reliability" | "security";
@@ -401,23 +301,21 @@ export interface Issue {
   sql?: string;
 }
 
-/** One process that sends or has sent. */
-export interface Run {
-  run: string;
-  service: string;
-  host?: string;
-  pid?: number;
-  started?: number;
-  runtime?: string;
-  framework?: string;
-  sdk?: string;
-  root?: string;
-  instrumentations?: Record<string, string>;
-  failures?: Record<string, string>;
+/** An issue: a finding with its life. */
+export interface StatefulIssue {
+  issueId: string;
+  state: "fixing" | "open" | "regressed" | "resolved" | "stale";
+  source: "passive";
+  category: "performance" | "reliability" | "security";
+  issue: Issue;
   firstSeenAt: number;
   lastSeenAt: number;
-  events: number;
-  dropped?: Record<string, number>;
+  resolvedAt?: number;
+  occurrences: number;
+  cleanHitsSinceLastSeen: number;
+  cleanHitsNeeded?: number;
+  aiStatus?: "fixed" | "wont_fix";
+  aiNotes?: string;
 }
 
 /** `GET /api/insights` and `/api/security`. */
@@ -473,6 +371,7 @@ export interface ErrorGroup {
   frame?: Frame;
   last: Error;
   lastRequestId?: string;
+  lastJobId?: string;
 }
 
 /** `GET /api/errors/groups`, newest first. */
@@ -606,6 +505,25 @@ export interface Flows {
   flows: RequestFlow[];
 }
 
+/** One process that sends or has sent. */
+export interface Run {
+  run: string;
+  service: string;
+  host?: string;
+  pid?: number;
+  started?: number;
+  runtime?: string;
+  framework?: string;
+  sdk?: string;
+  root?: string;
+  instrumentations?: Record<string, string>;
+  failures?: Record<string, string>;
+  firstSeenAt: number;
+  lastSeenAt: number;
+  events: number;
+  dropped?: Record<string, number>;
+}
+
 /** `GET /api/status`: the server and what sends to it. */
 export interface Status {
   version: string;
@@ -660,4 +578,119 @@ export interface Overview {
   issues: StatefulIssue[];
   recentErrors: ErrorGroup[];
   services: string[];
+}
+
+export interface QueryEntry {
+  type: "query";
+  timestamp: number;
+  data: Query;
+}
+
+export interface FetchEntry {
+  type: "fetch";
+  timestamp: number;
+  data: Fetch;
+}
+
+export interface LogEntry {
+  type: "log";
+  timestamp: number;
+  data: Log;
+}
+
+export interface ErrorEntry {
+  type: "error";
+  timestamp: number;
+  data: Error;
+}
+
+export interface SpanEntry {
+  type: "span";
+  timestamp: number;
+  data: Span;
+}
+
+export interface AuthEntry {
+  type: "auth";
+  timestamp: number;
+  data: AuthCheck;
+}
+
+/** Events of a request or job by type. */
+export interface Counts {
+  fetches?: number;
+  logs?: number;
+  errors?: number;
+  queries?: number;
+  spans?: number;
+}
+
+/** `GET /api/activity?requestId=`: the events of one request by time. */
+export interface Activity {
+  requestId: string;
+  total: number;
+  timeline: (QueryEntry | FetchEntry | LogEntry | ErrorEntry | SpanEntry | AuthEntry)[];
+  counts: Counts;
+}
+
+/** One request of `GET /api/activity?requestIds=`. */
+export interface ActivityOfOne {
+  total: number;
+  timeline: (QueryEntry | FetchEntry | LogEntry | ErrorEntry | SpanEntry | AuthEntry)[];
+  counts: Counts;
+}
+
+/** `GET /api/activity?requestIds=`. */
+export interface Activities {
+  requestIds: string[];
+  activities: Record<string, ActivityOfOne>;
+}
+
+/** A request that another one, or a job, caused, with its own events. */
+export interface RequestChild {
+  type: "request";
+  request: Request;
+  timeline: (QueryEntry | FetchEntry | LogEntry | ErrorEntry | SpanEntry | AuthEntry)[];
+}
+
+/** A job that a request, or another job, enqueued, with its own events. */
+export interface JobChild {
+  type: "job";
+  job: Job;
+  timeline: (QueryEntry | FetchEntry | LogEntry | ErrorEntry | SpanEntry | AuthEntry)[];
+}
+
+/** What is told of a request as of a job. */
+export interface Detail {
+  timeline: (QueryEntry | FetchEntry | LogEntry | ErrorEntry | SpanEntry | AuthEntry)[];
+  counts: Counts;
+  children: (RequestChild | JobChild)[];
+  parent?: Request;
+  parentJob?: Job;
+  issues: StatefulIssue[];
+  run?: Run;
+}
+
+/** `GET /api/requests/<id>`: everything about one request. */
+export interface RequestDetail {
+  timeline: (QueryEntry | FetchEntry | LogEntry | ErrorEntry | SpanEntry | AuthEntry)[];
+  counts: Counts;
+  children: (RequestChild | JobChild)[];
+  parent?: Request;
+  parentJob?: Job;
+  issues: StatefulIssue[];
+  run?: Run;
+  request: Request;
+}
+
+/** `GET /api/jobs/<id>`: everything about one job. */
+export interface JobDetail {
+  timeline: (QueryEntry | FetchEntry | LogEntry | ErrorEntry | SpanEntry | AuthEntry)[];
+  counts: Counts;
+  children: (RequestChild | JobChild)[];
+  parent?: Request;
+  parentJob?: Job;
+  issues: StatefulIssue[];
+  run?: Run;
+  job: Job;
 }

@@ -22,6 +22,12 @@ describe('the telling event', () => {
     expect(telling(root(many('n1', 9), log)).id).toBe('log');
   });
 
+  it('is a job that failed without saying why, but never the request that an error made fail', () => {
+    const job = node('job', 'job', { failed: true });
+    expect(telling(root(job, many('n1', 9))).id).toBe('job');
+    expect(telling(root(node('child', 'request', { failed: true }), many('n1', 9))).id).toBe('n1');
+  });
+
   it('is the longest N+1 before the slowest query; equal repeats are none', () => {
     const slow = node('slow', 'query', { durationMs: 900 });
     expect(telling(root(slow, many('short', 4), many('long', 12))).id).toBe('long');

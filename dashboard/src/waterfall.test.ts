@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { World } from '../dev/server.ts';
-import type { Query, Request, RequestDetail, Span } from './schema.ts';
-import { find, folded, place, rows, scale, split, ticks, tree, type Entry, type Node } from './waterfall.ts';
+import type { Job, JobDetail, Query, Request, RequestDetail, Span } from './schema.ts';
+import { find, folded, pageOf, place, rows, scale, split, ticks, tree, type Entry, type Node } from './waterfall.ts';
 
 const REQUEST: Request = {
   id: 'r1',
@@ -84,6 +84,7 @@ describe('tree', () => {
       },
     });
     const child = (id: string, parentFetchId: string, timeline: Entry[]) => ({
+      type: 'request' as const,
       request: { ...REQUEST, id, parentFetchId, timestamp: 1011 },
       timeline,
     });
@@ -92,7 +93,9 @@ describe('tree', () => {
   });
 
   it('keeps a caused request that no fetch claims', () => {
-    expect(outline(tree(detail([], [{ request: { ...REQUEST, id: 'r2' }, timeline: [] }])))).toEqual({ r1: ['r2'] });
+    expect(outline(tree(detail([], [{ type: 'request', request: { ...REQUEST, id: 'r2' }, timeline: [] }])))).toEqual({
+      r1: ['r2'],
+    });
   });
 
   it('draws every event of every invented request exactly once', () => {
@@ -104,10 +107,84 @@ describe('tree', () => {
       const drawn = rows(root, new Set(folds.map((row) => row.node.id))).filter(
         (row) => row.node.entry && row.node.kind !== 'fold',
       );
-      const expected = [...whole.timeline, ...whole.children.flatMap((child) => child.timeline)].map(
-        (entry) => entry.data.id,
+      const elsewhere = rows(root, new Set()).filter((row) => row.node.later !== undefined);
+      const inside = whole.children.filter(
+        (child) => child.type === 'request' || elsewhere.every((row) => row.node.id !== child.job.id),
       );
+      const expected = [...whole.timeline, ...inside.flatMap((child) => child.timeline)].map((entry) => entry.data.id);
       expect(drawn.map((row) => row.node.id).sort()).toEqual(expected.sort());
+    }
+  });
+});
+
+describe('jobs in a tree', () => {
+  // The request runs from 1000 to 1100.
+  const job = (id: string, at: number, more: Partial<Job> = {}, timeline: Entry[] = []): JobChild => ({
+    type: 'job',
+    job: { id, timestamp: at, parentRequestId: 'r1', name: `shop.${id}`, durationMs: 40, ...more },
+    timeline,
+  });
+  type JobChild = Extract<RequestDetail['children'][number], { type: 'job' }>;
+
+  it('have their own events inside, at their own time, and stretch the scale', () => {
+    const root = tree(detail([query('q', 1001)], [job('mail', 1150, {}, [query('sent', 1160)])]));
+    expect(outline(root)).toEqual({ r1: ['q', { mail: ['sent'] }] });
+    expect(root.children[1]).toMatchObject({ kind: 'job', label: 'shop.mail', failed: false });
+    expect(scale(root)).toEqual({ start: 1000, length: 190 });
+  });
+
+  it('are one line that does not stretch the scale where they began much later or took much longer', () => {
+    const edge = job('edge', 1300, {}, [query('e', 1301)]);
+    const later = job('later', 1301, {}, [query('l', 1302)]);
+    const longer = job('longer', 1050, { durationMs: 2001 }, [query('m', 1060)]);
+    const root = tree(detail([], [longer, edge, later]));
+    expect(outline(root)).toEqual({ r1: ['longer', { edge: ['e'] }, 'later'] });
+    expect(root.children.map((node) => node.later)).toEqual([-50, undefined, 201]);
+    expect(scale(root)).toEqual({ start: 1000, length: 340 });
+  });
+
+  it('stand under what enqueued them, and still do when that is one line', () => {
+    const first = job('first', 9000, {}, [query('q', 9001)]);
+    const second = job('second', 9100, { parentRequestId: 'first' });
+    const stranger = job('stranger', 1010, { parentRequestId: 'nobody' });
+    expect(outline(tree(detail([], [second, stranger, first])))).toEqual({ r1: ['stranger', { first: ['second'] }] });
+  });
+
+  it('survive naming each other as their cause', () => {
+    const one = job('one', 1001, { parentRequestId: 'two' });
+    const two = job('two', 1002, { parentRequestId: 'one' });
+    expect(rows(tree(detail([], [one, two])), new Set()).map((row) => row.node.id)).toEqual(['r1', 'two', 'one']);
+  });
+
+  it('fail as they ended; one that is tried again has not failed yet', () => {
+    const failed = (more: Partial<Job>) => tree(detail([], [job('j', 1001, more)])).children[0]?.failed;
+    expect(failed({ status: 'failed' })).toBe(true);
+    expect(failed({ status: 'rejected' })).toBe(true);
+    expect(failed({ status: 'retried', error: 'TimeoutError: slow' })).toBe(false);
+    expect(failed({ error: 'ValueError: no' })).toBe(true);
+    expect(failed({})).toBe(false);
+  });
+
+  it('are the root of their own page', () => {
+    const own = job('mail', 5000, { service: 'shop' }, [query('q', 5001)]);
+    const root = tree({
+      job: own.job,
+      timeline: own.timeline,
+      children: [job('next', 5060, { parentRequestId: 'mail' })],
+    });
+    expect(outline(root)).toEqual({ mail: ['q', 'next'] });
+    expect(root).toMatchObject({ kind: 'job', label: 'shop.mail', service: 'shop' });
+    expect([pageOf(own.job), pageOf(REQUEST)]).toEqual(['jobs/mail', 'requests/r1']);
+    expect(split(own.job, own.timeline)).toEqual({ db: 5, fetch: 0, app: 35 });
+  });
+
+  it('of the invented world have pages whose events are all drawn', () => {
+    const world = new World(600);
+    expect(world.all.jobs.length).toBeGreaterThan(0);
+    for (const { id } of world.all.jobs) {
+      const whole = world.answer(`jobs/${id}`, new URLSearchParams()) as JobDetail;
+      const drawn = rows(tree(whole), new Set()).filter((row) => row.node.entry);
+      expect(drawn.map((row) => row.node.id).sort()).toEqual(whole.timeline.map((entry) => entry.data.id).sort());
     }
   });
 });

@@ -1,9 +1,10 @@
-// One request's events as a tree, as rows, and on a time scale.
-import type { Fetch, Query, Request, RequestDetail } from './schema.ts';
+// The events of one request or job as a tree, as rows, and on a time scale.
+import type { Fetch, Job, JobDetail, Query, Request, RequestDetail } from './schema.ts';
 import { brief } from './sql.ts';
 
 export type Entry = RequestDetail['timeline'][number];
-export type Kind = Entry['type'] | 'request' | 'fold' | 'transaction';
+export type Owner = Request | Job;
+export type Kind = Entry['type'] | 'request' | 'job' | 'fold' | 'transaction';
 
 export interface Node {
   id: string;
@@ -16,7 +17,10 @@ export interface Node {
   failed: boolean;
   entry?: Entry;
   request?: Request;
+  job?: Job;
   children: Node[];
+  /** For a job of another time scale: how long after its cause was done it began, in milliseconds; below 0 before that. */
+  later?: number;
   /** For a fold: how often, whether the bound parameters differed each time, and the milliseconds in the database. */
   repeat?: { count: number; differing: boolean; busyMs: number };
 }
@@ -30,28 +34,78 @@ export interface Row {
 /** Equal queries in a row from which they are folded. */
 const FOLD_FROM = 3;
 
-/** The tree under a request: spans hold what happened inside them, fetches hold the request that they caused elsewhere. */
-export function tree(detail: Pick<RequestDetail, 'request' | 'timeline' | 'children'>): Node {
+/** A job is one line, and the scale is not stretched for it, where it began so many times its cause's duration after that... */
+const BEGAN_LATER = 2;
+/** ...or where it took so many times as long. */
+const TOOK_LONGER = 20;
+
+/** The request or job that a detail is about. */
+export function ownerOf(detail: Pick<RequestDetail, 'request'> | Pick<JobDetail, 'job'>): Owner {
+  return 'job' in detail ? detail.job : detail.request;
+}
+
+/** Where a request or a job has its page. */
+export function pageOf(owner: Owner): string {
+  return `${isJob(owner) ? 'jobs' : 'requests'}/${encodeURIComponent(owner.id)}`;
+}
+
+export function isJob(owner: Owner): owner is Job {
+  return !('method' in owner);
+}
+
+/** Whether a job ended otherwise than it was meant to; one that is tried again is not lost. */
+export function hasFailed(job: Job): boolean {
+  return job.status === 'failed' || job.status === 'rejected' || (job.status === undefined && Boolean(job.error));
+}
+
+type Told = (Pick<RequestDetail, 'request'> | Pick<JobDetail, 'job'>) & Pick<RequestDetail, 'timeline' | 'children'>;
+
+/**
+ * The tree under a request or a job: spans hold what happened inside them, fetches the request that they caused elsewhere, and
+ * what enqueued a job holds the job.
+ */
+export function tree(detail: Told): Node {
   const fetches = new Map<string, Node>();
-  const root = requestNode(detail.request, detail.timeline, fetches);
-  const children = detail.children.map((child) => requestNode(child.request, child.timeline, fetches));
-  for (const child of children) {
-    const cause = fetches.get(child.request?.parentFetchId ?? '');
-    (cause && !contains(child, cause) ? cause : root).children.push(child);
+  const owner = ownerOf(detail);
+  const root = ownerNode(owner, detail.timeline, fetches);
+  const owners = new Map([[root.id, root]]);
+  const children = detail.children.map((child) => {
+    const caused = child.type === 'job' ? child.job : child.request;
+    const node = ownerNode(caused, child.timeline, fetches);
+    owners.set(node.id, node);
+    return { caused, node };
+  });
+  for (const { caused, node } of children) {
+    const cause =
+      (isJob(caused) ? undefined : fetches.get(caused.parentFetchId ?? '')) ?? owners.get(caused.parentRequestId ?? '');
+    const above = cause && !contains(node, cause) ? cause : root;
+    above.children.push(node);
+    if (isJob(caused)) node.later = offScale(caused, owner);
   }
   return arranged(root);
 }
 
-function requestNode(request: Request, timeline: Entry[], fetches: Map<string, Node>): Node {
+/** How long after its cause was done a job began, where it is of another time scale. */
+function offScale(job: Job, owner: Owner): number | undefined {
+  const later = job.timestamp - (owner.timestamp + owner.durationMs);
+  const near = later <= BEGAN_LATER * owner.durationMs && job.durationMs <= TOOK_LONGER * owner.durationMs;
+  return near ? undefined : later;
+}
+
+function ownerNode(owner: Owner, timeline: Entry[], fetches: Map<string, Node>): Node {
   const root: Node = {
-    id: request.id,
-    kind: 'request',
-    label: `${request.method} ${request.url}`,
-    service: request.service,
-    start: request.timestamp,
-    durationMs: request.durationMs,
-    failed: request.statusCode >= 500,
-    request,
+    id: owner.id,
+    ...(isJob(owner)
+      ? { kind: 'job', label: owner.name, failed: hasFailed(owner), job: owner }
+      : {
+          kind: 'request',
+          label: `${owner.method} ${owner.url}`,
+          failed: owner.statusCode >= 500,
+          request: owner,
+        }),
+    service: owner.service,
+    start: owner.timestamp,
+    durationMs: owner.durationMs,
     children: [],
   };
   const nodes = timeline.map((entry) => entryNode(entry));
@@ -132,7 +186,9 @@ function failed(entry: Entry): boolean {
 }
 
 function arranged(node: Node): Node {
-  const children = node.children.map(arranged).sort((a, b) => a.start - b.start);
+  // What happened in a job of another time scale stands on the job's own page.
+  const held = node.later === undefined ? node.children : node.children.filter((child) => child.kind === 'job');
+  const children = held.map(arranged).sort((a, b) => a.start - b.start);
   return { ...node, children: folded(children) };
 }
 
@@ -208,11 +264,12 @@ export interface Scale {
   length: number;
 }
 
-/** From the first start to the last end in the tree. */
+/** From the first start to the last end in the tree; jobs of another time scale do not count. */
 export function scale(root: Node): Scale {
   let start = root.start;
   let end = root.start + root.durationMs;
   const visit = (node: Node): void => {
+    if (node.later !== undefined) return;
     start = Math.min(start, node.start);
     end = Math.max(end, node.start + node.durationMs);
     node.children.forEach(visit);
@@ -235,11 +292,11 @@ export function ticks(on: Scale): number[] {
   return Array.from({ length: Math.floor(on.length / step) + 1 }, (_, index) => index * step);
 }
 
-/** Milliseconds of the request in the database, in outgoing calls, and elsewhere; overlapping stretches count once. */
-export function split(request: Request, timeline: Entry[]): { db: number; fetch: number; app: number } {
+/** Milliseconds of a request or job in the database, in outgoing calls, and elsewhere; overlapping stretches count once. */
+export function split(owner: Owner, timeline: Entry[]): { db: number; fetch: number; app: number } {
   const db = covered(timeline.flatMap((entry) => (entry.type === 'query' ? [entry.data] : [])));
   const fetch = covered(timeline.flatMap((entry) => (entry.type === 'fetch' ? [entry.data] : [])));
-  return { db, fetch, app: Math.max(0, request.durationMs - db - fetch) };
+  return { db, fetch, app: Math.max(0, owner.durationMs - db - fetch) };
 }
 
 function covered(events: (Query | Fetch)[]): number {

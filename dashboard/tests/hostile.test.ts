@@ -7,7 +7,9 @@ import FlowView from '../src/parts/FlowView.svelte';
 import IssueBanner from '../src/parts/IssueBanner.svelte';
 import IssueCard from '../src/parts/IssueCard.svelte';
 import Waterfall from '../src/parts/Waterfall.svelte';
-import type { Flows, RequestDetail } from '../src/schema.ts';
+import JobFacts from '../src/parts/JobFacts.svelte';
+import JobStatus from '../src/parts/JobStatus.svelte';
+import type { Flows, Job, JobDetail, RequestDetail } from '../src/schema.ts';
 import { tree } from '../src/waterfall.ts';
 import { World } from '../dev/server.ts';
 
@@ -42,6 +44,9 @@ const details = ['/products/{product_id}/recommended', '/checkout'].map((route) 
   return world.answer(`requests/${request?.id}`, new URLSearchParams()) as RequestDetail;
 });
 
+const failed = world.all.jobs.find((one) => one.status === 'failed') ?? world.all.jobs[0];
+const job = world.answer(`jobs/${failed?.id}`, new URLSearchParams()) as JobDetail;
+
 let mounted: Record<string, unknown> | undefined;
 afterEach(async () => {
   if (mounted) await unmount(mounted);
@@ -68,7 +73,7 @@ function harmless(body: HTMLElement): void {
 
 describe.each(PAYLOADS)('%j', (payload) => {
   it('is text in a waterfall and in the details of each event', async () => {
-    for (const detail of details) {
+    for (const detail of [...details, job]) {
       const root = tree(poisoned(detail, payload));
       harmless(await page(Waterfall, { root, selected: undefined, onselect: () => undefined }));
       for (const node of [root, ...root.children]) {
@@ -76,6 +81,15 @@ describe.each(PAYLOADS)('%j', (payload) => {
         harmless(body);
         expect(body.textContent).toContain(payload.slice(0, 6));
       }
+    }
+  });
+
+  it('is text in what is told of a job', async () => {
+    const { job: told } = poisoned(job, payload);
+    for (const part of [JobFacts, JobStatus] as Component<{ job: Job }>[]) {
+      const body = await page(part, { job: told });
+      harmless(body);
+      expect(body.textContent).toContain(payload.slice(0, 6));
     }
   });
 
@@ -101,7 +115,7 @@ describe.each(PAYLOADS)('%j', (payload) => {
     }
     for (const issue of world.issues) harmless(await page(IssueCard, { issue: poisoned(issue, payload) }));
     const open = world.issues.map((issue) => poisoned(issue, payload, ['id', 'state', 'category']));
-    const banner = await page(IssueBanner, { request: 'r1', issues: open });
+    const banner = await page(IssueBanner, { owner: detail.request, issues: open });
     harmless(banner);
     expect(banner.textContent).toContain(payload.slice(0, 6));
     const { flows } = world.answer('flows', new URLSearchParams()) as Flows;

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from brakit_server.records import AuthCheck, Callsite, Error, Fetch, Frame, Job, Log, Query, Request, Span
+from brakit_server.records import Callsite, Error, Fetch, Frame, Job, Log, Query, Request
 
 Severity = Literal["critical", "warning", "info"]
 State = Literal["open", "fixing", "resolved", "stale", "regressed"]
@@ -71,99 +71,6 @@ class Jobs(Answer, kw_only=True):
     total: int
     entries: list[Job]
     next: str | None = None
-
-
-# One request
-
-
-class QueryEntry(Answer, tag_field="type", tag="query", kw_only=True):
-    timestamp: float
-    data: Query
-
-
-class FetchEntry(Answer, tag_field="type", tag="fetch", kw_only=True):
-    timestamp: float
-    data: Fetch
-
-
-class LogEntry(Answer, tag_field="type", tag="log", kw_only=True):
-    timestamp: float
-    data: Log
-
-
-class ErrorEntry(Answer, tag_field="type", tag="error", kw_only=True):
-    timestamp: float
-    data: Error
-
-
-class SpanEntry(Answer, tag_field="type", tag="span", kw_only=True):
-    timestamp: float
-    data: Span
-
-
-class AuthEntry(Answer, tag_field="type", tag="auth", kw_only=True):
-    timestamp: float
-    data: AuthCheck
-
-
-TimelineEntry = QueryEntry | FetchEntry | LogEntry | ErrorEntry | SpanEntry | AuthEntry
-"""One event of a request. `type` is the reference's word for it; `span` and `auth` are ours."""
-
-
-class Counts(Answer, omit_defaults=False, kw_only=True):
-    """Events of a request by type."""
-
-    fetches: int = 0
-    logs: int = 0
-    errors: int = 0
-    queries: int = 0
-    spans: int = 0
-
-
-class Activity(Answer, kw_only=True):
-    """`GET /api/activity?requestId=`: the events of one request by time."""
-
-    request_id: str
-    total: int
-    timeline: list[TimelineEntry]
-    counts: Counts
-
-
-class ActivityOfOne(Answer, kw_only=True):
-    """One request of `GET /api/activity?requestIds=`."""
-
-    total: int
-    timeline: list[TimelineEntry]
-    counts: Counts
-
-
-class Activities(Answer, kw_only=True):
-    """`GET /api/activity?requestIds=`."""
-
-    request_ids: list[str]
-    activities: dict[str, ActivityOfOne]
-
-
-class Child(Answer, kw_only=True):
-    """A request that this one caused in another service, with its own events."""
-
-    request: Request
-    timeline: list[TimelineEntry]
-
-
-class RequestDetail(Answer, kw_only=True):
-    """`GET /api/requests/<id>`: everything about one request."""
-
-    request: Request
-    timeline: list[TimelineEntry]
-    counts: Counts
-    children: list[Child]
-    parent: Request | None = None
-    """The request of another service that caused this one."""
-    issues: list[StatefulIssue]
-    """Issues that name this request as evidence, or its endpoint."""
-    run: Run | None = None
-    """The process that answered."""
 
 
 # Issues
@@ -284,6 +191,9 @@ class ErrorGroup(Answer, kw_only=True):
     """Innermost own frame, with its source lines."""
     last: Error
     last_request_id: str | None = None
+    """Owner of the newest."""
+    last_job_id: str | None = None
+    """The same, where it is a job."""
 
 
 class ErrorGroups(Answer, kw_only=True):

@@ -12,7 +12,7 @@ def test_one_request_with_what_it_caused(seen: Any) -> None:
     assert [entry["type"] for entry in found["timeline"]] == ["span", "auth", "query", "query", "fetch", "log"]
     assert found["counts"]["queries"] == 2
     [child] = found["children"]
-    assert (child["request"]["id"], child["request"]["service"]) == ("p1", "payments")
+    assert (child["type"], child["request"]["id"], child["request"]["service"]) == ("request", "p1", "payments")
     assert [entry["data"]["table"] for entry in child["timeline"]] == ["charges"]
     assert (found["run"]["framework"], found["run"]["pid"], found["run"]["dropped"]) == ("fastapi", 1, {"full": 2})
     assert "parent" not in found

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from brakit_server.answers import Issue, StatefulIssue
+from brakit_server.records import Job, Request
 from brakit_server.stores import Opaque, Store, StoreUnavailable, Where
 from brakit_server.stores.sqlite import SqliteStore
 
@@ -190,7 +191,10 @@ async def test_jobs(store: Store, make: Any, batch: Any, hex_id: Any) -> None:
     assert [[each.kind for each in activity[id]] for id in (request, first, second)] == [["log"], ["db.query", "log"], []]
     timeline = (await store.timelines([request]))[request]
     assert [each.kind for each in timeline.entries] == ["log"]
-    assert (await store.children(request), await store.timelines([first])) == ([], {})
+    assert [[job.id for job in await store.children(id)] for id in (request, first, second)] == [[first], [second], []]
+    owners = await store.owners([request, second, "nobody"])
+    assert {id: type(owner) for id, owner in owners.items()} == {request: Request, second: Job}
+    assert await store.timelines([first]) == {}
     assert (await store.queries(Where(endpoint="shop.mail"))).total == 1
     assert (await store.query_shapes(Where()))[0].endpoints == ["shop.mail"]
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from brakit_server import answers
+from brakit_server import details
 from brakit_server.api import json_of, pipeline_of
 from brakit_server.records import AuthCheck, Error, Fetch, Log, Query, Span
 from brakit_server.stores import Stored
@@ -23,42 +23,42 @@ async def get(request: Request) -> Response:
     if single:
         stored = (await store.activity([single]))[single]
         return json_of(
-            answers.Activity(request_id=single, total=len(entries(stored)), timeline=entries(stored), counts=counts(stored))
+            details.Activity(request_id=single, total=len(entries(stored)), timeline=entries(stored), counts=counts(stored))
         )
     ids = [part.strip() for part in request.query_params.get("requestIds", "").split(",") if part.strip()][:MOST]
     if not ids:
         return json_of({"error": "requestId or requestIds parameter required"}, 400)
     found = await store.activity(list(dict.fromkeys(ids)))
     activities = {
-        id: answers.ActivityOfOne(total=len(entries(stored)), timeline=entries(stored), counts=counts(stored))
+        id: details.ActivityOfOne(total=len(entries(stored)), timeline=entries(stored), counts=counts(stored))
         for id, stored in found.items()
     }
-    return json_of(answers.Activities(request_ids=ids, activities=activities))
+    return json_of(details.Activities(request_ids=ids, activities=activities))
 
 
-def entries(stored: Iterable[Stored]) -> list[answers.TimelineEntry]:
+def entries(stored: Iterable[Stored]) -> list[details.TimelineEntry]:
     """The events that a timeline shows, in their order."""
-    result: list[answers.TimelineEntry] = []
+    result: list[details.TimelineEntry] = []
     for each in stored:
         match each.entry:
             case Query() as query:
-                result.append(answers.QueryEntry(timestamp=query.timestamp, data=query))
+                result.append(details.QueryEntry(timestamp=query.timestamp, data=query))
             case Fetch() as fetch:
-                result.append(answers.FetchEntry(timestamp=fetch.timestamp, data=fetch))
+                result.append(details.FetchEntry(timestamp=fetch.timestamp, data=fetch))
             case Log() as log:
-                result.append(answers.LogEntry(timestamp=log.timestamp, data=log))
+                result.append(details.LogEntry(timestamp=log.timestamp, data=log))
             case Error() as error:
-                result.append(answers.ErrorEntry(timestamp=error.timestamp, data=error))
+                result.append(details.ErrorEntry(timestamp=error.timestamp, data=error))
             case Span() as span:
-                result.append(answers.SpanEntry(timestamp=span.timestamp, data=span))
+                result.append(details.SpanEntry(timestamp=span.timestamp, data=span))
             case AuthCheck() as check:
-                result.append(answers.AuthEntry(timestamp=check.timestamp, data=check))
+                result.append(details.AuthEntry(timestamp=check.timestamp, data=check))
     return result
 
 
-def counts(stored: Iterable[Stored]) -> answers.Counts:
+def counts(stored: Iterable[Stored]) -> details.Counts:
     """Events by type; what begins and ends a transaction is no query."""
-    result = answers.Counts()
+    result = details.Counts()
     for each in stored:
         match each.entry:
             case Query(transaction_mark=None):

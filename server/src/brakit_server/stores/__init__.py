@@ -144,8 +144,12 @@ class Store(Protocol):
         """Events by owner, by time, whether or not the owner itself has arrived. Every id asked for has an entry."""
         ...
 
-    async def children(self, request_id: str) -> list[Request]:
-        """Requests of any service that this request caused, oldest first."""
+    async def owners(self, ids: list[str]) -> dict[str, Request | Job]:
+        """The requests and jobs among `ids` that are stored."""
+        ...
+
+    async def children(self, owner_id: str) -> list[Request | Job]:
+        """Requests and jobs of any service that this request or job caused, oldest first."""
         ...
 
     async def since(self, seq: int, limit: int) -> list[Stored]:

@@ -10,7 +10,7 @@ from brakit_server.answers import ErrorGroup, QueryShape
 from brakit_server.records import Callsite, Error, Query
 from brakit_server.stores import Where
 from brakit_server.stores.sqlite.lists import conditions
-from brakit_server.stores.sqlite.rows import ERROR, JOB, QUERY, REQUEST, own_frame, record
+from brakit_server.stores.sqlite.rows import ERROR, JOB, QUERY, REQUEST, own_frame, owner_id, record
 
 SAMPLE = 20_000
 """Newest events that percentiles, endpoints and services are taken from."""
@@ -139,9 +139,17 @@ def error_groups(connection: sqlite3.Connection, where: Where) -> list[ErrorGrou
                 frame=own_frame(last),
                 last=last,
                 last_request_id=last.parent_request_id,
+                last_job_id=last.parent_request_id if _in_job(connection, last.parent_request_id) else None,
             )
         )
     return result
+
+
+def _in_job(connection: sqlite3.Connection, owner: str | None) -> bool:
+    found = connection.execute(
+        "SELECT 1 FROM event WHERE owner = ? AND +kind = ? LIMIT 1", (owner_id(connection, owner) if owner else None, JOB)
+    ).fetchone()
+    return found is not None
 
 
 def percentile(ordered: list[float], q: float) -> float:

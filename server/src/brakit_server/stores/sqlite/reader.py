@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from brakit_server.records import Request
+from brakit_server.records import Job, Request
 from brakit_server.stores import RequestPoint, Stored, StoreUnavailable, Timeline
 from brakit_server.stores.sqlite import schema
 from brakit_server.stores.sqlite.lists import folded_in, seq_at
@@ -102,14 +102,27 @@ def timelines(connection: sqlite3.Connection, request_ids: list[str]) -> dict[st
     return result
 
 
-def children(connection: sqlite3.Connection, request_id: str) -> list[Request]:
-    """Requests that this one caused, by start."""
+def owners(connection: sqlite3.Connection, ids: list[str]) -> dict[str, Request | Job]:
+    """The requests and jobs that are there."""
+    result: dict[str, Request | Job] = {}
+    for text in ids:
+        rows = connection.execute(
+            "SELECT event.kind, CAST(body.json AS BLOB) FROM event JOIN body USING (seq) "
+            "WHERE event.owner = ? AND +event.kind IN (?, ?)",
+            (owner_id(connection, text), REQUEST, JOB),
+        )
+        result.update((text, entry) for row in rows if isinstance(entry := record(*row), Request | Job))
+    return result
+
+
+def children(connection: sqlite3.Connection, parent: str) -> list[Request | Job]:
+    """Requests and jobs that this one caused, by start."""
     rows = connection.execute(
         "SELECT event.kind, CAST(body.json AS BLOB) FROM event JOIN body USING (seq) "
         "WHERE event.parent = ? ORDER BY event.at, event.seq LIMIT 500",
-        (owner_id(connection, request_id),),
+        (owner_id(connection, parent),),
     )
-    return [entry for row in rows if isinstance(entry := record(*row), Request)]
+    return [entry for row in rows if isinstance(entry := record(*row), Request | Job)]
 
 
 def since(connection: sqlite3.Connection, seq: int, limit: int) -> list[Stored]:

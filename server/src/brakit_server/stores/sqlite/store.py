@@ -99,8 +99,11 @@ class SqliteStore:
     async def activity(self, owner_ids: list[str]) -> dict[str, list[Stored]]:
         return await self._reader.read(lambda connection: reader.activity(connection, owner_ids))
 
-    async def children(self, request_id: str) -> list[Request]:
-        return await self._reader.read(lambda connection: reader.children(connection, request_id))
+    async def owners(self, ids: list[str]) -> dict[str, Request | Job]:
+        return await self._reader.read(lambda connection: reader.owners(connection, ids))
+
+    async def children(self, owner_id: str) -> list[Request | Job]:
+        return await self._reader.read(lambda connection: reader.children(connection, owner_id))
 
     async def since(self, seq: int, limit: int) -> list[Stored]:
         return await self._reader.read(lambda connection: reader.since(connection, seq, limit))

@@ -1,0 +1,120 @@
+"""What the API answers about one request or job: itself, its events by time, and what it caused."""
+
+from __future__ import annotations
+
+from brakit_server.answers import Answer, Run, StatefulIssue
+from brakit_server.records import AuthCheck, Error, Fetch, Job, Log, Query, Request, Span
+
+
+class QueryEntry(Answer, tag_field="type", tag="query", kw_only=True):
+    timestamp: float
+    data: Query
+
+
+class FetchEntry(Answer, tag_field="type", tag="fetch", kw_only=True):
+    timestamp: float
+    data: Fetch
+
+
+class LogEntry(Answer, tag_field="type", tag="log", kw_only=True):
+    timestamp: float
+    data: Log
+
+
+class ErrorEntry(Answer, tag_field="type", tag="error", kw_only=True):
+    timestamp: float
+    data: Error
+
+
+class SpanEntry(Answer, tag_field="type", tag="span", kw_only=True):
+    timestamp: float
+    data: Span
+
+
+class AuthEntry(Answer, tag_field="type", tag="auth", kw_only=True):
+    timestamp: float
+    data: AuthCheck
+
+
+TimelineEntry = QueryEntry | FetchEntry | LogEntry | ErrorEntry | SpanEntry | AuthEntry
+"""One event of a request or job. `type` is the reference's word for it; `span` and `auth` are ours."""
+
+
+class Counts(Answer, omit_defaults=False, kw_only=True):
+    """Events of a request or job by type."""
+
+    fetches: int = 0
+    logs: int = 0
+    errors: int = 0
+    queries: int = 0
+    spans: int = 0
+
+
+class Activity(Answer, kw_only=True):
+    """`GET /api/activity?requestId=`: the events of one request by time."""
+
+    request_id: str
+    total: int
+    timeline: list[TimelineEntry]
+    counts: Counts
+
+
+class ActivityOfOne(Answer, kw_only=True):
+    """One request of `GET /api/activity?requestIds=`."""
+
+    total: int
+    timeline: list[TimelineEntry]
+    counts: Counts
+
+
+class Activities(Answer, kw_only=True):
+    """`GET /api/activity?requestIds=`."""
+
+    request_ids: list[str]
+    activities: dict[str, ActivityOfOne]
+
+
+class RequestChild(Answer, tag_field="type", tag="request", kw_only=True):
+    """A request that another one, or a job, caused, with its own events."""
+
+    request: Request
+    timeline: list[TimelineEntry]
+
+
+class JobChild(Answer, tag_field="type", tag="job", kw_only=True):
+    """A job that a request, or another job, enqueued, with its own events."""
+
+    job: Job
+    timeline: list[TimelineEntry]
+
+
+Child = RequestChild | JobChild
+
+
+class Detail(Answer, kw_only=True):
+    """What is told of a request as of a job."""
+
+    timeline: list[TimelineEntry]
+    counts: Counts
+    children: list[Child]
+    """What it caused, and what that caused, by start within each step; the `parentRequestId` of each says by what."""
+    parent: Request | None = None
+    """The request that caused it."""
+    parent_job: Job | None = None
+    """The job that caused it."""
+    issues: list[StatefulIssue]
+    """Issues that name it as evidence, or its endpoint."""
+    run: Run | None = None
+    """The process that it ran in."""
+
+
+class RequestDetail(Detail, kw_only=True):
+    """`GET /api/requests/<id>`: everything about one request."""
+
+    request: Request
+
+
+class JobDetail(Detail, kw_only=True):
+    """`GET /api/jobs/<id>`: everything about one job."""
+
+    job: Job
