@@ -171,11 +171,10 @@ class Enqueue:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        hush(self.quiet)
+        # Any other is ours: there is nothing to tell then.
         if error is None or isinstance(error, Raised):
             self.end(None if error is None else error.error)
-        else:
-            # Ours: there is nothing to tell of what was enqueued.
-            hush(self.quiet)
 
     def end(self, error: BaseException | None = None) -> None:
         """It is in the queue, unless `error` came up."""
