@@ -12,7 +12,7 @@ from itertools import count
 
 from brakit import callsite, errors
 from brakit.context import covered
-from brakit.guard import Raised
+from brakit.guard import Raised, run
 from brakit.instrumentations._dbapi import Query, plain_sql, row_count
 from brakit.instrumentations._marks import Marks
 from brakit.instrumentations._orm import origin
@@ -96,7 +96,7 @@ class Driver:
         self.system = system
         self.links = Beside()
         self.marks = Marks(self)
-        self.open = Beside(self.over)
+        self.open = Beside(self.forgotten)
         self.connections = count(1)
         self.transactions = count(1)
 
@@ -260,6 +260,10 @@ class Driver:
         """No more rows will be read."""
         query.over = True
         query.release(self.buffer)
+
+    def forgotten(self, query: Query) -> None:
+        """Its cursor has gone; called by a weak reference, where nobody catches anything."""
+        run(self.client.failures, f"{self.source}:forgotten", self.over, query)
 
     # Its rows, where they come only as the app reads them.
 

@@ -98,6 +98,7 @@ class Marks:
 
     def failed(self, query: Query, connection: Any, error: BaseException) -> None:
         """With most databases the transaction has ended all the same; SQLite leaves it open."""
+        covered.set(query.outer)
         query.error = errors.text_of(error)
         self.ended(query, connection, None)
         link: Link | None = self.driver.links.get(connection)

@@ -67,6 +67,7 @@ class AnyDriver(Driver):
         super().failed(query, cursor, error)
 
     def executed_many(self, query: Query, cursor: Any, result: Any) -> None:
+        covered.set(query.outer)
         super().executed_many(query, result if issubclass(type(result), Proxy) else cursor, result)
 
     def counted(self, cursor: Any, number: int, spent: int, error: BaseException | None) -> None:
@@ -168,7 +169,8 @@ class Watcher:
 
         def read(self: Any) -> Any:
             # Whose rows are all counted is read without us.
-            return iter(self._brakit_inner) if driver.open.get(self) is None else counted(self)
+            query = guard.run(client.failures, f"{driver.source}:rows", driver.open.get, self)
+            return iter(self._brakit_inner) if query is None else counted(self)
 
         def counted(self: Any) -> Iterator[Any]:
             now = clock

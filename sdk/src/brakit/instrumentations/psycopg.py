@@ -168,6 +168,7 @@ class Psycopg(Driver):
             query.hold(self.buffer)
 
     def executed_many(self, query: Query, cursor: Any, result: Any) -> None:
+        covered.set(query.outer)
         self.written(query, cursor)
         super().executed_many(query, cursor, result)
 
