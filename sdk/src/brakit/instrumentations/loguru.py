@@ -52,8 +52,8 @@ def log(call: Call) -> Generator[None, Any, None]:
     before = passing.get()
     if before != "logging":
         options[PATCHERS] = [*options[PATCHERS], Patcher(call.client, call.client.record("log"))]
-        passing.set("loguru")
     call.replace("options", options)
+    passing.set(before if before == "logging" else "loguru")
     try:
         yield
     except Raised:
