@@ -56,15 +56,9 @@ def _value(field: Field, place: str, way: str) -> Any:
                 "referer": _planted(place, "https://x/?token={}"),
             }
         return secret
-    by_name: dict[str, Any] = {
-        "sql": lambda: _planted(place, "SELECT a FROM b WHERE c = '{}'"),
-        "shape": lambda: _planted(place, "SELECT a FROM b WHERE d = '{}'"),
-    }
-    if field.name in by_name:
-        return by_name[field.name]()
-    return {"string": lambda: _planted(place, way), "number": lambda: 1.5, "integer": lambda: 200, "boolean": lambda: True}[
-        field.type
-    ]()
+    if field.name in ("sql", "shape"):
+        return _planted(place, f"SELECT a FROM {field.name} WHERE c = '{{}}'")
+    return _planted(place, way) if field.type == "string" else {"number": 1.5, "integer": 200, "boolean": True}[field.type]
 
 
 def _data(shape: Shape, place: str, way: str) -> dict[str, Any]:

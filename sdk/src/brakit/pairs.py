@@ -88,7 +88,8 @@ _GETTERS = frozenset(
 """Functions and mappings whose first string is a name, not a value."""
 _JOINED = re.compile(r"[\"'][ \t]{0,4}\+?[ \t]{0,4}[bBuUrRfF]{0,2}(?=([\"']))")
 _BLOCK = re.compile(r"[|>][+-]?\d?[ \t]{0,8}\r?\n((?:[ \t]+\S[^\n]*(?:\n|\Z)|\r?\n)+)")
-_ESCAPED_BLOCK = re.compile(r"[|>][+-]?\d?[ \t]{0,8}(?:\\r)?\\n((?:[ \t]+(?:[^\"\\\n]|\\[^n\n])+(?:\\n|(?=[\"\n])|\Z)|\\n)+)")
+_ESCAPED_BLOCK = re.compile(r"[|>][+-]?\d?[ \t]{0,8}(?:\\r)?\\n(?=[ \t])")
+_ESCAPED_BLOCK_END = re.compile(r"\\n(?![ \t]|\\n)|[\"\n]|\Z")
 _ITEMS = re.compile(r"\r?\n(?:[ \t]{0,40}-[ \t]{1,8}[^\s\"']{1,200}[ \t]{0,8}(?:\r?\n|\Z))+")
 _ITEM = re.compile(r"(?<=- )[^\s-][^\s]*")
 """A block and a list of YAML."""
@@ -260,7 +261,12 @@ def _call(value: str, at: int, callee: str) -> tuple[int, int, str]:
 
 
 def _block(value: str, at: int) -> tuple[int, int, str]:
-    block = _BLOCK.match(value, at) or _ESCAPED_BLOCK.match(value, at)
+    block = _ESCAPED_BLOCK.match(value, at)
+    if block:
+        start = block.end()
+        end = _ESCAPED_BLOCK_END.search(value, start).start()  # type: ignore[union-attr]
+        return end, start, "" if tells_nothing(value[start:end].strip()) else MASK
+    block = _BLOCK.match(value, at)
     if block:
         return block.end(), block.start(1), "" if tells_nothing(block[1].strip()) else as_many_lines(block[1])
     items = _ITEMS.match(value, at)

@@ -15,10 +15,8 @@ _USER_FLAG = re.compile(r"(?<!\S)(?:-u|--user|--proxy-user)[ =][\"']?([^\s:\"']{
 _ARGUMENTS = re.compile(r"([\"']--?([A-Za-z][\w-]{1,63})[\"'],\s?[\"'])(?!--?\w)([^\"'\n]+)")
 _ELEMENT = re.compile(r"<([\w:.\-]{1,80})(?:\s[^<>]{0,200})?>((?:<!\[CDATA\[)?[^<]+)(?=</|\Z)")
 _TUPLE = re.compile(r"(\(b?[\"']([\w-]{2,64})[\"'],\s?b?([\"']))([^\"'\n]+)")
-_ENCODED = re.compile(
-    r"(?<![\w.\-])((?:(?<=%)[0-9A-Fa-f]{2})?)(\w[\w.\-]*)(%(?:25)?3[dD]|%22%3[aA](?:%20|\+)?%22)((?:[^\s&\"'<>%]|%(?!26|25|22))+)",
-    re.ASCII,
-)
+_ENCODED = re.compile(r"(?<![\w.\-])((?:(?<=%)[0-9A-Fa-f]{2})?)(\w[\w.\-]*)(?:%(?:25)?3[dD]|%22%3[aA](?:%20|\+)?%22)", re.ASCII)
+_ENCODED_END = re.compile(r"[\s&\"'<>]|%(?=26|25|22)|\Z")
 _ENCODED_USER_INFO = re.compile(r"(?<=%3[aA]%2[fF]%2[fF])(?!\*\*\*\*)(?:(?!%2[fF])[^\s&\"'<>/]){1,256}?(?=%40)")
 _PERCENT_NAME = re.compile(r"([?&#;])((?:[\w.\-\[\]]|%[0-9A-Fa-f]{2})+)=([^\s&#\"'<>]+)", re.ASCII)
 _NAMING = "name|key|field|path|param|property"
@@ -32,9 +30,8 @@ _LABELLED_BEHIND = re.compile(
     rf"([\"'][^{{}}<>\n]{{0,120}}?(?:\bname=[\"']|\btype=[\"'](?=password)|\"(?:{_NAMING})\"\s?:\s?\")([^\"'\n]{{1,64}}))"
 )
 _PART = re.compile(r"((?:^|[\s;])name=\"?([^\"\r\n;]{1,64})\"?[^\r\n]*\r?\n(?:[^\r\n]{1,200}\r?\n){0,4}\r?\n)([^\r\n]+)")
-_FORM_PART = re.compile(
-    r"((?:^|[\s;])name=\"?([^\"\r\n;]{1,64})\"?[^\r\n]*\r?\n(?:[^\r\n]{1,200}\r?\n){0,4}\r?\n)((?:[^\r\n]|\r?\n(?!--))+)"
-)
+_FORM_PART = re.compile(r"(?:^|[\s;])name=\"?([^\"\r\n;]{1,64})\"?[^\r\n]*\r?\n(?:[^\r\n]{1,200}\r?\n){0,4}\r?\n(?!--)")
+_FORM_PART_END = re.compile(r"\r?\n--|\Z")
 """Of a multipart body, whose values may have several lines."""
 _ESCAPED_KEY = re.compile(r"(\"([^\"\s]{0,64}\\u00[^\"\s]{0,128})\"\s{0,8}:\s{0,8}\")((?:[^\"\\\n]|\\.)+)")
 _SENTENCE = re.compile(
@@ -69,7 +66,7 @@ _LOGIN_CODE = re.compile(r"([?&]code=)([^\s&#\"'<>]{12,})")
 def masked(value: str) -> str:
     """The text without what it says beside the names of secrets."""
     if "%" in value:
-        value = _ENCODED.sub(_encoded_pair, value)
+        value = _encoded_pairs(value)
         value = _PERCENT_NAME.sub(_percent_pair, value)
         if "%40" in value:
             value = _ENCODED_USER_INFO.sub(MASK, value)
@@ -79,7 +76,7 @@ def masked(value: str) -> str:
         value = _LABELLED.sub(_after_name, value)
         value = _LABELLED_BEHIND.sub(_before_name, value)
     if "name=" in value and "\n" in value:
-        value = (_FORM_PART if "form-data" in value else _PART).sub(_after_name, value)
+        value = _form_parts(value) if "form-data" in value else _PART.sub(_after_name, value)
     if "&quot;" in value or "&#" in value or "&lt;" in value:
         value = _HTML_ELEMENT.sub(_after_name, _HTML_PAIR.sub(_after_name, value))
     if '"kty"' in value:
@@ -131,6 +128,19 @@ def _after_name(found: re.Match[str]) -> str:
     return found[1] + MASK + "\n" * value.count("\n")
 
 
+def _form_parts(value: str) -> str:
+    out: list[str] = []
+    done = at = 0
+    while found := _FORM_PART.search(value, at):
+        at = start = found.end()
+        if strength(decoded(found[1])):
+            at = _FORM_PART_END.search(value, start).start()  # type: ignore[union-attr]
+            if at > start and not tells_nothing(value[start:at]):
+                out.append(value[done:start] + MASK + "\n" * value.count("\n", start, at))
+                done = at
+    return "".join(out) + value[done:] if out else value
+
+
 def _before_name(found: re.Match[str]) -> str:
     lead, value, behind, name = found.groups()
     return found[0] if not strength(decoded(name)) or tells_nothing(value) else lead + MASK + behind
@@ -140,9 +150,17 @@ def _tuple(found: re.Match[str]) -> str:
     return found[1] + MASK if strength(found[2]) and not tells_nothing(found[4]) else found[0]
 
 
-def _encoded_pair(found: re.Match[str]) -> str:
-    escape, name, sign, value = found.groups()
-    return escape + name + sign + MASK if strength(name) and not tells_nothing(value) else found[0]
+def _encoded_pairs(value: str) -> str:
+    out: list[str] = []
+    done = at = 0
+    while found := _ENCODED.search(value, at):
+        at = start = found.end()
+        if strength(found[2]):
+            at = _ENCODED_END.search(value, start).start()  # type: ignore[union-attr]
+            if at > start and not tells_nothing(value[start:at]):
+                out.append(value[done:start] + MASK)
+                done = at
+    return "".join(out) + value[done:] if out else value
 
 
 def _percent_pair(found: re.Match[str]) -> str:

@@ -38,7 +38,7 @@ _DJANGO = re.compile(r"(?:\A|(?<=\n))(\([\d.]{1,12}\) )([^;\n]{1,60000})(; args=
 _ROW = re.compile(r"(Failing row contains \()([^\n]+)")
 _KEY = re.compile(r"(\bKey \(([^()\n]{1,256})\)=\()([^\n]+)")
 _EXCERPT = re.compile(r"((?:\A|(?<=\n))LINE \d{1,9}: )([^\n]+)")
-_NEAR = re.compile(r"(right syntax to use near ')((?:[^']|'(?! at line ))+)")
+_NEAR = "right syntax to use near '"
 _BAD_INPUT = re.compile(
     r"(invalid input (?:syntax|value) for [^:\n]{1,80}: |Incorrect [\w ]{1,30} value: |Truncated incorrect [\w ]{1,30} value: "
     r"|unrecognized token: )([\"'])([^\n]*)"
@@ -62,7 +62,8 @@ def masked(value: str) -> str:
     value = _ROW.sub(_row, value)
     value = _KEY.sub(_key, value)
     value = _EXCERPT.sub(_excerpt, value)
-    value = _NEAR.sub(_near, value)
+    if _NEAR in value:
+        value = _near(value)
     value = _BAD_INPUT.sub(_bad_input, value)
     value = _BAD_ARGUMENT.sub(_bad_argument, value)
     value = _ENTRY.sub(_entry, value)
@@ -122,8 +123,17 @@ def _excerpt(found: re.Match[str]) -> str:
     return lead + literals(line)
 
 
-def _near(found: re.Match[str]) -> str:
-    return found[1] + MASK
+def _near(value: str) -> str:
+    """As MySQL says it: the rest of the statement, up to the line's number."""
+    out: list[str] = []
+    done = 0
+    while (found := value.find(_NEAR, done)) >= 0:
+        start = found + len(_NEAR)
+        end = value.find("' at line ", start)
+        end = len(value) if end < 0 else end
+        out += (value[done:start], "" if end == start else MASK + "\n" * value.count("\n", start, end))
+        done = end
+    return "".join(out) + value[done:]
 
 
 def _bad_input(found: re.Match[str]) -> str:
