@@ -218,16 +218,17 @@ class Sink:
                 total[reason] = total.get(reason, 0) + number
         return total
 
-    def take(self, raw: bytes, skip: int = 0) -> None:
-        """Keep a batch, unless it was here before."""
+    def take(self, raw: bytes, skip: int = 0) -> bool:
+        """Keep a batch; false for one that was here before."""
         payload = parse(raw)
         self.check(payload)
         if payload["batchId"] in self.batches:
             self.resent += 1
-            return
+            return False
         self.batches.add(payload["batchId"])
         self.events += [whole(event, payload["shared"]) if "of" in event else event for event in payload["events"]][skip:]
         self.payloads.append(payload)
+        return True
 
     def check(self, payload: Json) -> None:
         if len(self.events) > CHECKED_IN_FULL:
@@ -308,7 +309,10 @@ def _handler(sink: Sink) -> type[http.server.BaseHTTPRequestHandler]:
             self.close_connection = True
 
         def on_400(self) -> None:
-            sink.take(self.body(), skip=1)
+            if not sink.take(self.body(), skip=1):
+                # Known, and nothing was wrong with it then.
+                self.answer(204)
+                return
             refused = [{"index": 0, "path": "$.events[0].data", "reason": "refused by the test"}]
             self.answer(400, json.dumps({"error": "one event was refused", "accepted": 0, "rejected": refused}).encode())
 

@@ -10,6 +10,7 @@ from brakit.transport import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from sdk.tests.conftest import Sink
 
@@ -114,3 +115,34 @@ def test_an_interrupted_flush_is_counted(sink: Sink, make_client: Make, at: int)
     assert client.flush(5)
     assert accounted(sink, client) == 103
     assert sink.dropped() == {"failed": 64 if at <= 64 else 36}
+
+
+def test_what_may_have_arrived_is_asked_for_again_before_it_counts_as_lost(sink: Sink, make_client: Make, tmp_path: Path) -> None:
+    sink.announce(tmp_path / ".brakit")
+    client = make_client()
+    emit(client, 3)
+    assert client.flush(5)
+    emit_into_silence(client, 100)
+    sink.mode = "cut"
+    assert not client.flush(1.5)
+    assert sink.posts > 4
+    sink.mode = "500"
+    assert not client.flush(0.3)
+    sink.mode = "ok"
+    assert client.flush(5)
+    assert (len(sink.events), sink.dropped()) == (103, {})
+
+
+def test_a_batch_does_not_come_for_ever(sink: Sink, make_client: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brakit.transport.TRY_S", 0.0)
+    monkeypatch.setattr("brakit.transport.MAX_TRIES", 3)
+    sink.announce(tmp_path / ".brakit")
+    client = make_client()
+    emit(client, 3)
+    assert client.flush(5)
+    emit_into_silence(client, 100)
+    sink.mode = "reset"
+    assert not client.flush(2)
+    sink.mode = "ok"
+    client.flush(5)
+    assert sink.dropped() == {"unanswered": 100}

@@ -127,11 +127,18 @@ class Client:
 
     def forked(self) -> None:
         """In a child process: what is buffered and under way is the parent's to send; thread and locks do not exist here."""
+        # Held by a thread that does not exist here, in the middle of an import that will never end: whoever imports the same waits for
+        # ever. `_before_fork` has waited for it, but some servers fork without asking.
+        cut_short = self.importing.locked() and not self.forking
+        self.forking = False
         self.buffer.reset()
         self.started = wall() / 1e6
         sender, self.sender = self.sender, None
         self._starting = [True]
         self.importing = original("_thread", "allocate_lock")()
+        if cut_short:
+            self.open = False
+            self._starting = []
         if sender is not None:
             self.attempt("transport.abandon", sender.abandon)
 

@@ -35,13 +35,15 @@ LOOK_S = (0.1, 0.25, 0.5, 1.0)
 """Pauses between looks for a server; the last one repeats, so that one that starts is found within two seconds."""
 KEEP_WHILE_ABSENT = 2000
 MAX_TRIES = 20
+TRY_S = 30.0
+"""A batch is given up after so many tries and so long: it may be what brings the server down."""
 PATH = "/__brakit/api/ingest"
 
 
 class Batch:
     """Events on their way, with what was dropped before them. Kept until the server has answered."""
 
-    __slots__ = ("body", "dropped", "envelope", "events", "pieces", "shared", "tries")
+    __slots__ = ("body", "doubtful", "dropped", "envelope", "events", "made", "pieces", "shared", "tries")
 
     def __init__(self, envelope: str, pieces: list[Piece], dropped: dict[str, int]) -> None:
         self.envelope = envelope
@@ -49,8 +51,15 @@ class Batch:
         self.events = len(pieces)
         self.dropped = dropped
         self.tries = 0
+        self.made = monotonic()
+        # The server may have it, though it has not said so.
+        self.doubtful = False
         self.body = b""
         self.shared: bool | None = None
+
+    @property
+    def worn(self) -> bool:
+        return self.tries >= MAX_TRIES and monotonic() - self.made > TRY_S
 
     def bytes(self, shared: bool) -> bytes:
         """The body of the POST; with `shared`, what events have in common stands in it once (docs/protocol.md)."""
@@ -90,8 +99,8 @@ class Sender:
         self.drops: dict[str, int] = {}
         self.lost = 0
         self.overflow_told = 0
-        # Of those that were taken out of the buffer, each is in `ready`, in the batch, or settled: sent, dropped or left out.
         self.taken = 0
+        # Of those taken: sent, dropped or left out. The others are in `ready` and in the batch.
         self.settled = 0
         self.sent = 0
         self.last_problem = ""
@@ -173,7 +182,7 @@ class Sender:
                 self._disconnect()
         finally:
             # A failure, or Ctrl-C in a flush on the app's thread, may have come upon us with events in the hand.
-            missing = self.taken - self.settled - len(self.ready) - (self.batch.events if self.batch is not None else 0)
+            missing = self.taken - self.settled - len(self.ready) - (self.batch.events if self.batch else 0)
             if missing > 0:
                 self.settled += missing
                 self.drop("failed", missing)
@@ -264,10 +273,12 @@ class Sender:
             self.connection = None
             self.last_problem = str(problem)
             # Only our own server knows a batch again; for any other, sending twice what may have arrived is worse than losing it.
-            if (problem.sent and connection.address.nonce is None) or batch.tries >= MAX_TRIES:
+            batch.doubtful |= problem.sent
+            if (problem.sent and connection.address.nonce is None) or batch.worn:
                 self._give_up(batch, "unanswered")
             return False
-        if status in (503, 429) and batch.tries < MAX_TRIES:
+        # What may be there already is no loss yet, whatever goes wrong with the server now.
+        if (status in (503, 429) or (batch.doubtful and status >= 500)) and not batch.worn:
             self.last_problem = f"the server answered {status}"
             return False
         self.looks = 0
@@ -278,7 +289,7 @@ class Sender:
         elif status == 400:
             self._rejected(batch, answer)
         else:
-            self._give_up(batch, f"status_{status}")
+            self._give_up(batch, "unanswered" if batch.doubtful else f"status_{status}")
         return True
 
     def _rejected(self, batch: Batch, answer: bytes) -> None:
@@ -336,9 +347,9 @@ class Sender:
         return False
 
     def _disconnect(self) -> None:
-        if self.connection is not None:
-            self.connection.close()
-            self.connection = None
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.close()
 
     def _wait_for_server(self) -> None:
         self.client.buffer.shrink(min(KEEP_WHILE_ABSENT, self.client.config.buffer))
