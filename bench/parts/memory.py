@@ -29,7 +29,7 @@ def run() -> None:
     with contextlib.ExitStack() as stack:
         healthy, hanging = (stack.enter_context(sink(mode)).port for mode in ("ok", "hang"))
         extras = {"off": OFF, "control": OFF, "healthy": on(healthy), "hanging": on(hanging)}
-        for _ in rounds(100, max(2, ROUNDS // 2)):
+        for _ in rounds(80, max(2, ROUNDS // 2)):
             for name, extra in extras.items():
                 measured.setdefault(name, []).append(measure(extra))
     sheet = Sheet(

@@ -164,9 +164,9 @@ def measure(extras: dict[str, dict[str, str]], python: str = sys.executable) -> 
 
 
 LABELS = {
-    "request": "request (FastAPI, headers, small JSON)",
-    "post": "request with 10 kB of JSON each way",
-    "query": "query (SQLAlchemy ORM, call site, parameter hash)",
+    "request": "request (FastAPI)",
+    "post": "request, 10 kB of JSON each way",
+    "query": "query (SQLAlchemy ORM)",
     "fetch": "httpx call",
     "log": "log record",
 }
@@ -178,7 +178,7 @@ def run() -> None:
     musts = {"request": most(25), "post": most(25), "query": most(5), "fetch": most(8), "log": most(5)}
     with sink() as server:
         extras = {"off": OFF, "control": OFF, "brakit": on(server.port)}
-        measured = [measure(extras) for _ in rounds(120)]
+        measured = [measure(extras) for _ in rounds(90)]
     sheet = Sheet(
         f"added CPU per operation, µs, in process, shipping included; median of up to {ROUNDS} rounds [range]",
         "the operation itself", "again (control), added", "on the app's thread", "brakit, added",

@@ -32,7 +32,7 @@ def measure(name: str, python: str) -> None:
             )
         sheet.show()
         for framework in http.RATES:
-            over = http.measure(framework, extras, 60, python=python, most_rounds=RUNS)
+            over = http.measure(framework, extras, 100, python=python, most_rounds=RUNS)
             sheet = Sheet(f"{label}: {framework} over HTTP, ratio to the same app without it", "again (control)", label)
             for path in http.PATHS:
                 for what, control, theirs in zip(

@@ -45,7 +45,7 @@ def run() -> None:
     with contextlib.ExitStack() as stack:
         healthy, hanging = (stack.enter_context(sink(mode)).port for mode in ("ok", "hang"))
         extras = {"off": OFF, "control": OFF, "hanging": on(hanging), "healthy": on(healthy)}
-        for _ in rounds(75):
+        for _ in rounds(60):
             for name, extra in extras.items():
                 measured.setdefault(name, []).append(measure(extra))
     sheet = Sheet(

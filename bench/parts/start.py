@@ -54,7 +54,7 @@ def run() -> None:
         for framework in ("fastapi", "flask"):
             measure(framework, extras["off"])
             measured: Measured = {name: [] for name in extras}
-            for _ in rounds(30, ROUNDS * 2):
+            for _ in rounds(25, ROUNDS * 2):
                 for name, extra in extras.items():
                     measured[name].append(measure(framework, extra))
             for index, label in enumerate(("ready", "first request answered and sent")):
