@@ -7,6 +7,7 @@
 #   make generate  write what follows from the shape, the rules and the commands
 #   make build     the two wheels, dashboard inside, into dist/
 #   make matrix    the SDK's tests on every Python found
+#   make faults    every line of the SDK that runs inside an app's calls fails in turn, and the app is unaffected
 #   make versions  the lowest and the latest release of each library that the SDK supports (NAME=fastapi for one)
 #   make new KIND=rule NAME=slow-thing    a new rule, instrumentation, view, command or resource, with its test
 
@@ -17,7 +18,7 @@ WEB := server/src/brakit_server/web/index.html
 DASHBOARD := $(shell find dashboard/src dashboard/index.html dashboard/*.ts dashboard/package.json 2>/dev/null)
 PYTHON_CODE := sdk server tests demo bench schema
 
-.PHONY: setup demo test check generate bench build matrix versions new format clean
+.PHONY: setup demo test check generate bench build matrix faults versions new format clean
 
 setup: $(VENV)/.installed $(WEB)
 
@@ -75,6 +76,9 @@ build: setup
 
 matrix: setup
 	$(BIN)/python -m tests.matrix
+
+faults: setup
+	BRAKIT_LONG=1 $(BIN)/python -m pytest tests/faults
 
 versions: setup
 	$(BIN)/python -m tests.versions $(NAME)
