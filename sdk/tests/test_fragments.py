@@ -184,3 +184,27 @@ def test_what_is_kept_is_bounded(client: Client) -> None:
         assert fragments.make(Query("sqlalchemy", f"SELECT a{number}", None, None, "sqlite", "1", None), 0)
     assert len(fragments.queries) <= MAX_KNOWN
     assert fragments.make(Query("sqlalchemy", "x" * 100_000, None, None, "sqlite", "1", None), 0) is None
+
+
+def test_what_is_kept_has_no_secret(client: Client) -> None:
+    """Whoever gets a fragment gets what may leave; and another's fragment is not his."""
+    fragments = Fragments(Wire(client))
+    for number in range(3):
+        owner, _, _ = context.request_owner(None, None)
+        data: Json = {"id": owner.id, "method": "POST", "path": "/x", "url": f"/x?token=needle{number}", "status_code": 200}
+        data["headers"] = [(b"cookie", b"sid=needle%d" % number), (b"authorization", b"Bearer needle%d" % number)]
+        data["response_headers"] = [
+            (b"set-cookie", b"sid=needle%d; HttpOnly" % number),
+            (b"x-note", b"password=needle%d" % number),
+        ]
+        data["request_body"], data["route"] = b'{"password": "needle%d", "n": %d}' % (number, number), "/x/password=needle"
+        record = Record("request", data)
+        record.owner = owner
+        piece = fragments.make(record, 0)
+        assert piece is not None
+        assert "needle" not in text(piece)
+        assert json.loads(json.loads(text(piece))["data"]["requestBody"]) == {"password": "****", "n": number}
+        assert fragments.make(Query("sqlalchemy", f"SELECT 'needle{number}'", None, None, "sqlite", "1", None), 0)
+    caches = (fragments.queries, fragments.requests, fragments.responses, fragments.urls, fragments.bodies, fragments.origins)
+    assert all(caches)
+    assert "needle" not in repr([[*cache.values()] for cache in caches])

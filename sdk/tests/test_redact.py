@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
@@ -289,113 +287,6 @@ def test_whatever_stands_around_it(name: str, before: str, secret: str, behind: 
     """JSON in the middle of anything, as long as the text before does not open a string of its own."""
     before = before.translate(dict.fromkeys(map(ord, "\"'\\<&;#=:")))
     assert secret not in redact.text(before + json.dumps({name: secret}) + behind) or secret in before + behind
-
-
-WORST = [
-    *(
-        "a",
-        "a ",
-        "1",
-        "4242 ",
-        "4111111111111111 ",
-        "://",
-        "://a:",
-        "://a:b/",
-        "a@",
-        "eyJ",
-        "eyJ.",
-        "eyJhbGciOi.",
-        "'",
-        '"',
-        "\\",
-        "\n",
-    ),
-    *(
-        "password=",
-        "password=a ",
-        "token:",
-        "token=>",
-        "secret= ",
-        'token=\\"',
-        "token=get(",
-        "token=self.",
-        "token=[",
-        'token={"',
-    ),
-    *(
-        "&token=a",
-        "pa%73s=a&",
-        "%3D",
-        "%",
-        "?",
-        ";",
-        "#",
-        ",a=",
-        "=",
-        ":",
-        "-----BEGIN PRIVATE KEY-----",
-        "Bearer ",
-        "sk-",
-        "ghp_",
-    ),
-    *(
-        "<a>",
-        "</",
-        "--a ",
-        "('token','",
-        'name="token"\nname="a" value=',
-        '"loc":["',
-        '"\\u00',
-        "name=x\n",
-        "Authorization: Digest ",
-    ),
-    *("Cookie: a=", "\ud800", "token [", "access access ", "[", "{", "((", '{"token":'),
-]
-
-
-@pytest.mark.parametrize("unit", WORST)
-def test_time_grows_with_the_length_and_no_faster(unit: str) -> None:
-    """Quadratic time would be 64 times as long for 8 times the text; the floor keeps small times from being compared."""
-    for name, function in {**FUNCTIONS, "cookies": lambda value: str(redact.cookies([value]))}.items():
-        small, large = (_cpu(function, (unit * (size // len(unit) + 1))[:size]) for size in (8_192, 65_536))
-        assert large < 24 * max(small, 0.002), name
-
-
-def _cpu(function: Callable[[str], str], value: str) -> float:
-    """Without the collector, which would count the whole process's objects in."""
-    gc.disable()
-    try:
-        start = time.process_time()
-        function(value)
-        return time.process_time() - start
-    finally:
-        gc.enable()
-
-
-def test_authorization_keeps_its_scheme() -> None:
-    assert redact.header("Authorization", "Bearer abc.def") == "Bearer ****"
-    assert redact.header("proxy-authorization", "Basic dTpw") == "Basic ****"
-    assert redact.header("authorization", 'Digest username="bob", response="123"') == "Digest ****"
-    assert redact.header("authorization", "mysecret value") == "****"
-    assert redact.header("authorization", "") == ""
-
-
-def test_cookies_keep_their_names_and_flags() -> None:
-    assert redact.header("cookie", "sid=abc; theme=dark; empty=; bare") == "sid=****; theme=****; empty=; ****"
-    assert (
-        redact.header("set-cookie", "sid=abc; HttpOnly; Path=/; SameSite=lax, b=c; Expires=Wed, 21 Oct 2015 07:28:00 GMT")
-        == "sid=****; HttpOnly; Path=/; SameSite=lax, b=****; Expires=Wed, 21 Oct 2015 07:28:00 GMT"
-    )
-    assert redact.header("set-cookie", 'sid="a;leak"; Secure') == "sid=****; Secure"
-
-
-def test_cookies_of_a_response_are_told_by_their_flags() -> None:
-    values = ["sid=abc; HttpOnly; Secure; Path=/; SameSite=Strict", "seen=1; Max-Age=60", "no name"]
-    assert redact.cookies(values) == [
-        {"name": "sid", "secure": True, "http_only": True, "same_site": "strict", "expires": False},
-        {"name": "seen", "secure": False, "http_only": False, "expires": True},
-    ]
-    assert {field.name for field in events.COOKIE} == set(redact.cookies(values)[0])
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,6 @@ UNITS = [
 FUNCTIONS: dict[str, Callable[[str], object]] = {
     "text": redact.text,
     "url": redact.url,
-    "form": lambda value: redact.body(value, "application/x-www-form-urlencoded"),
     "Set-Cookie": lambda value: redact.header("set-cookie", value),
     "cookies": lambda value: redact.cookies([value]),
     "summarize": summarize,
