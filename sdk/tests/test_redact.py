@@ -289,6 +289,32 @@ def test_whatever_stands_around_it(name: str, before: str, secret: str, behind: 
     assert secret not in redact.text(before + json.dumps({name: secret}) + behind) or secret in before + behind
 
 
+def test_authorization_keeps_its_scheme() -> None:
+    assert redact.header("Authorization", "Bearer abc.def") == "Bearer ****"
+    assert redact.header("proxy-authorization", "Basic dTpw") == "Basic ****"
+    assert redact.header("authorization", 'Digest username="bob", response="123"') == "Digest ****"
+    assert redact.header("authorization", "mysecret value") == "****"
+    assert redact.header("authorization", "") == ""
+
+
+def test_cookies_keep_their_names_and_flags() -> None:
+    assert redact.header("cookie", "sid=abc; theme=dark; empty=; bare") == "sid=****; theme=****; empty=; ****"
+    assert (
+        redact.header("set-cookie", "sid=abc; HttpOnly; Path=/; SameSite=lax, b=c; Expires=Wed, 21 Oct 2015 07:28:00 GMT")
+        == "sid=****; HttpOnly; Path=/; SameSite=lax, b=****; Expires=Wed, 21 Oct 2015 07:28:00 GMT"
+    )
+    assert redact.header("set-cookie", 'sid="a;leak"; Secure') == "sid=****; Secure"
+
+
+def test_cookies_of_a_response_are_told_by_their_flags() -> None:
+    values = ["sid=abc; HttpOnly; Secure; Path=/; SameSite=Strict", "seen=1; Max-Age=60", "no name"]
+    assert redact.cookies(values) == [
+        {"name": "sid", "secure": True, "http_only": True, "same_site": "strict", "expires": False},
+        {"name": "seen", "secure": False, "http_only": False, "expires": True},
+    ]
+    assert {field.name for field in events.COOKIE} == set(redact.cookies(values)[0])
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
