@@ -17,7 +17,7 @@ from brakit.sql import summarize
 SIZES = (65_536, 131_072, 262_144)
 FLOOR_S = 0.002
 """Times below it are compared as if they were it."""
-MOST = 3.0
+MOST = 3.3
 """Twice the text may take this many times as long; four times would be quadratic."""
 
 UNITS = [
