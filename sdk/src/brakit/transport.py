@@ -129,29 +129,36 @@ class Sender:
 
     def _run(self) -> None:
         self.client.attempt("transport.imports", self._import)
-        buffer = self.client.buffer
         while not self.stopping:
-            if not (buffer.records or self.ready or self.batch):
-                buffer.awake = False
-                if not buffer.records:
-                    self.signal.get()
-                buffer.awake = True
-                if len(buffer.records) < FLUSH_AT and not self.stopping:
-                    self._doze(COLLECT_S)
-            if self.stopping:
-                break
-            with self.lock:
-                if self.looking:
-                    self.looking = False
-                    self.client.attempt("transport.look", self._connected, 0.0)
-                arrived = self._shipped(0.0, False)
-            while self.flushing and not self.stopping:
-                sleep(0.005)
-            if not arrived:
-                self._wait_for_server()
+            if not self.client.attempt("transport.turn", self._turn):
+                # A failure of ours: not the last turn, and not the first of a million in a row.
+                sleep(COLLECT_S)
         with self.lock:
             # `stop` may have found us in the middle of a request.
             self._disconnect()
+
+    def _turn(self) -> bool:
+        """Wait until there is something to send, and send it."""
+        buffer = self.client.buffer
+        if not (buffer.records or self.ready or self.batch):
+            buffer.awake = False
+            if not buffer.records:
+                self.signal.get()
+            buffer.awake = True
+            if len(buffer.records) < FLUSH_AT and not self.stopping:
+                self._doze(COLLECT_S)
+        if self.stopping:
+            return True
+        with self.lock:
+            if self.looking:
+                self.looking = False
+                self.client.attempt("transport.look", self._connected, 0.0)
+            arrived = self._shipped(0.0, False)
+        while self.flushing and not self.stopping:
+            sleep(0.005)
+        if not arrived:
+            self._wait_for_server()
+        return True
 
     def _import(self) -> None:
         with self.client.importing:
