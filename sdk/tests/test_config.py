@@ -81,6 +81,7 @@ def test_what_is_no_address_is_named(text: str) -> None:
     config = Config({"BRAKIT_URL": text})
     assert config.url == ""
     assert "BRAKIT_URL" in config.problems[0]
+    assert "pw" not in config.problems[0]
 
 
 @given(st.sampled_from(SETTINGS), st.text(max_size=50))

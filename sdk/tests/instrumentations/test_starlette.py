@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import gzip
 import inspect
 import logging
@@ -18,7 +17,7 @@ import pytest
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from starlette.applications import Starlette
-from starlette.background import BackgroundTask, BackgroundTasks
+from starlette.background import BackgroundTask
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
@@ -313,78 +312,6 @@ async def test_lifespan_is_untouched(client: Client, events: Events) -> None:
     assert given[-3] is scope
     assert given[-2:] == [receive, send]
     assert events() == []
-
-
-def test_a_stream_and_its_background_task_in_a_server(
-    client: Client, serve: Callable[..., str], collect: Callable[..., list[Json]]
-) -> None:
-    gate = threading.Event()
-
-    def chunks() -> Any:
-        yield b"first"
-        assert gate.wait(10)
-        log.warning("streaming")
-        for _ in range(998):
-            yield b"x"
-        yield b"last"
-
-    def later() -> None:
-        time.sleep(0.1)
-        log.warning("later")
-
-    def view(request: Any) -> Response:
-        return StreamingResponse(chunks(), media_type="text/plain", background=BackgroundTask(later))
-
-    url = serve(Starlette(routes=[Route("/stream", view)]))
-    with httpx.stream("GET", url + "/stream") as response:
-        body = response.iter_raw()
-        assert next(body) == b"first"
-        gate.set()
-        assert len(b"".join(body)) == 998 + 4
-    [request] = collect("request")
-    assert request["data"]["responseSize"] == 5 + 998 + 4
-    [job] = collect("job")
-    # Two clocks are read, so a millisecond may be missing.
-    assert job["timestamp"] >= request["timestamp"] + request["data"]["durationMs"] - 1
-    assert job["data"]["duration"] > 90
-    assert (job["data"]["source"], job["data"]["status"]) == ("starlette", "succeeded")
-    assert job["data"]["name"].endswith(".test_a_stream_and_its_background_task_in_a_server.<locals>.later")
-    assert job["parentId"] == job["requestId"] == request["id"]
-    logs = {event["data"]["message"]: event for event in collect("log", 2)}
-    assert logs["streaming"]["parentId"] == request["id"]
-    assert (logs["later"]["parentId"], logs["later"]["requestId"]) == (job["id"], request["id"])
-    assert collect("span", 0) == []
-
-
-@pytest.mark.parametrize("kind", ["plain", "async", "partial"])
-def test_a_background_task_that_fails_is_one_error_of_its_job(
-    kind: str, client: Client, serve: Callable[..., str], collect: Callable[..., list[Json]]
-) -> None:
-    def plain(text: str) -> None:
-        raise ValueError(text)
-
-    async def later(text: str) -> None:
-        raise ValueError(text)
-
-    task: Any = {"plain": plain, "async": later, "partial": functools.partial(plain)}[kind]
-
-    def view(request: Any) -> Response:
-        tasks = BackgroundTasks()
-        tasks.add_task(log.warning, "before")
-        tasks.add_task(task, "broken")
-        tasks.add_task(log.warning, "never")
-        return PlainTextResponse("x", background=tasks)
-
-    url = serve(Starlette(routes=[Route("/", view)]))
-    assert httpx.get(url).text == "x"
-    jobs = collect("job", 2)
-    assert [job["data"]["status"] for job in jobs] == ["succeeded", "failed"]
-    assert jobs[1]["data"]["error"] == "ValueError: broken"
-    [request] = collect("request")
-    assert request["data"]["statusCode"] == 200
-    [error] = collect("error")
-    assert (error["parentId"], error["data"]["handled"]) == (jobs[1]["id"], False)
-    assert [event["data"]["message"] for event in collect("log", 1)] == ["before"]
 
 
 def test_a_client_that_leaves_an_event_stream(
