@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { ago, bytes, count, duration, percent, plural, since } from './format.ts';
+import { ago, bytes, count, dotted, duration, percent, plural, since } from './format.ts';
 
 it.each([
   [undefined, '–'],
@@ -27,4 +27,10 @@ it('writes sizes, counts, shares and ages', () => {
   ]);
   expect([since(0, 1000), since(0, 12_000)]).toEqual(['now', '12 s ago']);
   expect([plural(1, 'query', 'queries'), plural(2, 'query', 'queries')]).toEqual(['1 query', '2 queries']);
+});
+
+it('takes dotted names apart and leaves other texts alone', () => {
+  expect(dotted('shop.tasks.mail')).toEqual({ last: 'mail', rest: 'shop.tasks' });
+  for (const text of ['migrate', 'manage.py check --deploy', 'a.b.', ''])
+    expect(dotted(text)).toEqual({ last: text, rest: '' });
 });

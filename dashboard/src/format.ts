@@ -71,3 +71,9 @@ export function moment(time: number): string {
 export function plural(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
+
+/** `shop.tasks.mail` → `mail` and `shop.tasks`: a name of Python and where it is; any other text as it is. */
+export function dotted(name: string): { last: string; rest: string } {
+  const at = /^[\w.]+\w$/.test(name) ? name.lastIndexOf('.') : -1;
+  return { last: name.slice(at + 1), rest: name.slice(0, Math.max(0, at)) };
+}

@@ -26,7 +26,7 @@ APP = """
 import brakit
 import logging, sys
 import uvicorn
-from fastapi import FastAPI
+from fastapi import BackgroundTasks, FastAPI
 from sqlalchemy import create_engine, text
 
 app = FastAPI()
@@ -44,6 +44,14 @@ def order(number: int):
 @app.get("/broken")
 def broken():
     raise LookupError("no such shelf")
+
+def mail(number):
+    raise ConnectionError("the mail server is away")
+
+@app.get("/receipts/{number}")
+def receipt(number: int, tasks: BackgroundTasks):
+    tasks.add_task(mail, number)
+    return {}
 
 uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
 """
@@ -119,6 +127,33 @@ def test_a_request_arrives_live_and_leads_to_its_line(page: Page, server: Server
     expect(page.get_by_text("/orders/{number}").first).to_be_visible()
     page.go_back()
     expect(page.get_by_role("row").filter(has_text="/orders/41")).to_be_visible()
+
+
+def test_a_job_that_failed_is_found_and_leads_to_its_cause_and_back(page: Page, server: Server, app: str) -> None:
+    page.goto(f"{server.url}/jobs")
+    expect(page.get_by_text("No jobs yet")).to_be_visible()
+    get(f"{app}/receipts/7")
+    row = page.get_by_role("row").filter(has_text="mail")
+    expect(row).to_contain_text("failed", timeout=5000)
+    expect(page.get_by_label("1 failed within the last hour")).to_be_visible(timeout=5000)
+    row.click()
+
+    expect(page).to_have_url(re.compile(r"/__brakit/jobs/[0-9a-f]{32}"))
+    own = page.url
+    expect(page.get_by_role("treegrid").get_by_text("the mail server is away").first).to_be_visible()
+    page.get_by_role("link", name="enqueued by GET /receipts/7").click()
+    expect(page).to_have_url(re.compile(r"/__brakit/requests/[0-9a-f]{32}"))
+    page.get_by_role("treegrid").get_by_text("mail", exact=False).first.click()
+    page.get_by_role("link", name="Open this job").click()
+    expect(page).to_have_url(re.compile(re.escape(own)))
+
+    # A link to the owner of an event need not know that it is a job.
+    page.goto(own.replace("/jobs/", "/requests/"))
+    expect(page).to_have_url(own)
+    page.goto(f"{server.url}/errors")
+    page.get_by_role("row").filter(has_text="ConnectionError").click()
+    page.get_by_role("link", name="Open the last job").click()
+    expect(page).to_have_url(re.compile(re.escape(own)))
 
 
 def test_every_view_opens_by_its_link_and_shows_what_there_is(page: Page, server: Server, app: str) -> None:
