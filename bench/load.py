@@ -31,6 +31,11 @@ class Result:
         """Microseconds of the app's CPU per request."""
         return self.cpu / len(self.latencies) * 1e6 if self.latencies else 0.0
 
+    @property
+    def share(self) -> float:
+        """Of its core, what the app has had: a saturated one that has much less than 1 was disturbed by other processes."""
+        return self.cpu / self.seconds if self.seconds else 0.0
+
     def percentile(self, fraction: float) -> float:
         ordered = sorted(self.latencies)
         return ordered[min(len(ordered) - 1, int(fraction * len(ordered)))] if ordered else 0.0

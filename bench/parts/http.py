@@ -62,6 +62,11 @@ def ratios(measured: Measured, path: str, name: str) -> tuple[list[float], ...]:
     )
 
 
+def shares(measured: Measured, name: str) -> list[float]:
+    """Disturbed, an app with more threads has more of the core: `requests/s` and latencies mean nothing then, CPU still does."""
+    return [result.share for results in measured.values() for result in results[name]]
+
+
 def per_query(measured: Measured, name: str) -> list[float]:
     """Microseconds of CPU that a query has cost more than without us."""
     off = next(iter(measured["/q1"]))
@@ -105,6 +110,7 @@ def run() -> None:
                 per_query(measured, "brakit"),
                 must=most(8) if framework == "fastapi" else None,
             )
+            sheet.row("for scale: share of its core that the app had", shares(measured, "control"), shares(measured, "brakit"))
             failed = sum(result.failures for runs in measured.values() for results in runs.values() for result in results)
             sheet.row("answers that were no 2xx", None, [failed], must=most(0))
             sheet.show()
