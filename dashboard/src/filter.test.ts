@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { visit } from '../dev/world.ts';
-import { endpointOf, matchesJob, matchesLog, matchesRequest, parse, text, withWord } from './filter.ts';
+import { endpointOf, listOf, matchesJob, matchesLog, matchesRequest, parse, text, withWord } from './filter.ts';
 import type { Request } from './schema.ts';
 
 const [request] = visit(1_700_000_000_000).requests as [Request];
@@ -66,6 +66,13 @@ describe('matchesRequest', () => {
   it('names an endpoint by its route', () => {
     expect(endpointOf({ ...request, method: 'GET', route: '/a/{id}', path: '/a/1' })).toBe('GET /a/{id}');
     expect(endpointOf({ ...request, method: 'GET', route: undefined, path: '/a/1' })).toBe('GET /a/1');
+  });
+});
+
+describe('listOf', () => {
+  it('tells endpoints from names of jobs', () => {
+    expect(['GET /a', 'WEBSOCKET /feed', endpointOf(request)].map(listOf)).toEqual(Array(3).fill('requests'));
+    expect(['shop.tasks.mail', 'migrate', 'manage.py check'].map(listOf)).toEqual(Array(3).fill('jobs'));
   });
 });
 

@@ -82,6 +82,11 @@ export function endpointOf(request: Request): string {
   return `${request.method} ${request.route ?? request.path}`;
 }
 
+/** The list that an endpoint's requests, or the runs of a job of this name, are on. */
+export function listOf(endpoint: string): 'requests' | 'jobs' {
+  return /^[A-Z]+ /.test(endpoint) ? 'requests' : 'jobs';
+}
+
 function matchesStatus(code: number, wanted: string): boolean {
   const digits = String(code);
   return wanted.endsWith('xx') ? digits[0] === wanted[0] : digits === wanted;
