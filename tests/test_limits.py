@@ -20,7 +20,7 @@ ROWS = [match.groups() for line in (ROOT / "docs/limits.md").read_text().splitli
 
 
 @cache
-def tests_of(path: str) -> set[str]:
+def names_in(path: str) -> set[str]:
     return set(re.findall(r"^(?:async )?def (test_\w+)", (ROOT / path).read_text(), re.MULTILINE))
 
 
@@ -31,7 +31,7 @@ def test_each_fault_has_its_row() -> None:
 @pytest.mark.parametrize(("number", "proof"), [(number, proof) for number, _, proof in ROWS], ids=[row[0] for row in ROWS])
 def test_each_row_names_a_test_that_exists_or_says_why_there_is_none(number: str, proof: str) -> None:
     named = TEST.findall(proof)
-    missing = [f"{path}::{name}" for path, name in named if not (ROOT / path).exists() or name not in tests_of(path)]
+    missing = [f"{path}::{name}" for path, name in named if not (ROOT / path).exists() or name not in names_in(path)]
     assert missing == []
     # Without a test, a sentence.
     assert named or proof.endswith(".")
