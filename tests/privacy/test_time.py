@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import re
 import time
 from collections.abc import Callable
@@ -208,9 +209,12 @@ def _grows(function: Callable[[str], object], unit: str) -> tuple[float, float]:
 
 
 def _check(named: dict[str, Callable[[str], object]]) -> None:
+    # Each takes a while; between them the functions see them all.
+    start = 0 if os.environ.get("BRAKIT_LONG") else sum(map(len, named)) % 3
+    units = UNITS if os.environ.get("BRAKIT_LONG") else UNITS[start::3]
     gc.disable()
     try:
-        found = {(name, unit): _grows(function, unit) for name, function in named.items() for unit in UNITS}
+        found = {(name, unit): _grows(function, unit) for name, function in named.items() for unit in units}
     finally:
         gc.enable()
     for (name, unit), (ratio, ms) in sorted(found.items(), key=lambda item: -item[1][1])[:8]:
