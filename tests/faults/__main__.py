@@ -21,12 +21,14 @@ def main() -> None:
     output = os.fdopen(os.dup(1), "w")
     from tests.faults.sweep import Result, Sweep
 
-    for app in importlib.import_module(f"tests.faults.apps.{room}").APPS:
+    apps = importlib.import_module(f"tests.faults.apps.{room}")
+    kind = getattr(apps, "SWEEP", Sweep)
+    for app in apps.APPS:
         if names and app.name not in names:
             continue
         with contextlib.ExitStack():
             try:
-                result = Sweep(app, mode).run()
+                result = kind(app, mode).run()
             except ImportError as error:
                 result = Result(app.name, skipped=str(error))
             except Exception:

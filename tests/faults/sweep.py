@@ -71,6 +71,8 @@ class Sweep:
         self.app = app
         self.full = mode == FULL
         self.result = Result(app.name)
+        # The same lines each time.
+        self.random = random.Random(app.name)
         self.client: Client | None = None
         self.stack = ExitStack()
         self.wire: Any = None
@@ -174,7 +176,7 @@ class Sweep:
         names = {f"instrumentations/{file}" for file in self.app.files}
         own = [number for number in lines if faults.lines[number].file in names and faults.lines[number].file not in shares]
         shared = [number for number in lines if faults.lines[number].file.rpartition("/")[2] in shares]
-        return random.Random(f"{self.app.name}").sample(own, min(sample, len(own))) + shared
+        return self.random.sample(own, min(sample, len(own))) + shared
 
     def fail(self, number: int, once: bool = False) -> None:
         """A run in which that line fails, and one after it."""
