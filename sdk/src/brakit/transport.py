@@ -128,7 +128,9 @@ class Sender:
             self.connection.close()
 
     def _run(self) -> None:
-        self.client.attempt("transport.imports", self._import)
+        # Not one turn before: it would import outside of `importing`, and a child that is forked meanwhile waits for ever.
+        while not self.stopping and not self.client.attempt("transport.imports", self._import):
+            sleep(LOOK_S[-1])
         while not self.stopping:
             if not self.client.attempt("transport.turn", self._turn):
                 # A failure of ours: not the last turn, and not the first of a million in a row.
@@ -160,7 +162,7 @@ class Sender:
             self._wait_for_server()
         return True
 
-    def _import(self) -> None:
+    def _import(self) -> bool:
         with self.client.importing:
             import json  # noqa: F401
             import socket  # noqa: F401
@@ -172,6 +174,7 @@ class Sender:
 
             if self.client.config.url.lower().startswith("https"):
                 import ssl  # noqa: F401
+        return True
 
     def _doze(self, seconds: float) -> None:
         try:
