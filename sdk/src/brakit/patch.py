@@ -27,9 +27,13 @@ INSTRUMENTATIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ins
 
 
 class Finder:
-    """A meta path finder that finds nothing itself: it tells when a module that we watch has been executed."""
+    """A meta path finder that finds nothing itself: it tells when a module that we watch has been executed.
 
-    def __init__(self, done: Callable[[str, bool], None]) -> None:
+    `attempt` guards what is ours: an import of the app's does not fail for it.
+    """
+
+    def __init__(self, attempt: Callable[..., Any], done: Callable[[str, bool], None]) -> None:
+        self.attempt = attempt
         self.done = done
         self.watched: set[str] = set()
         self.busy: set[tuple[int, str]] = set()
@@ -46,7 +50,7 @@ class Finder:
                     continue
                 spec = finder.find_spec(name, path, target)
                 if spec is not None:
-                    self.watch(name, spec.loader, name in sys.modules)
+                    self.attempt("import", self.watch, name, spec.loader, name in sys.modules)
                     return spec
         finally:
             self.busy.discard(key)
@@ -65,7 +69,7 @@ class Finder:
                 return
             loader.__dict__.pop("exec_module", None)
             execute(module)
-            self.done(name, again)
+            self.attempt("import", self.done, name, again)
 
         try:
             loader.exec_module = exec_module
@@ -78,7 +82,7 @@ class Patches:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.finder = Finder(self._imported)
+        self.finder = Finder(client.attempt, self._imported)
         self.restores: list[tuple[Any, str, Any, Any]] = []
         self.undos: list[Callable[[], None]] = []
         self.versions: dict[str, str] = {}
