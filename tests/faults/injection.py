@@ -10,6 +10,7 @@ import ast
 import os
 import sys
 from _thread import get_ident
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
@@ -58,6 +59,7 @@ class Faults:
         self.sender_entries: set[int] = set()
         self.anywhere = False
         self.key = ""
+        self.left_alone: Callable[[Line], bool] = lambda line: line.plain
         self.file = -1
 
     def __call__(self, number: int) -> None:
@@ -68,7 +70,7 @@ class Faults:
         if not self.anywhere and (get_ident() in self.senders) != self.of_sender:
             return
         if self.state == RECORDING:
-            if self.file >= 0 and number not in self.seen and not self.lines[number].plain:
+            if self.file >= 0 and number not in self.seen and not self.left_alone(self.lines[number]):
                 os.write(self.file, f"{self.lines[number].file}:{self.lines[number].line}\n".encode())
             self.seen[number] = None
         elif number == self.target and not (self.once and self.fired):

@@ -11,9 +11,10 @@ import multiprocessing
 import os
 import sys
 
-from tests.faults import injection
+from tests.faults import injection, seam
 
 injection.install()
+injection.faults.left_alone = seam.is_seam
 injection.faults.from_outside(os.environ.get("FAULT", ""))
 
 import brakit  # noqa: E402, F401

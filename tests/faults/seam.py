@@ -21,6 +21,7 @@ CANNOT_FAIL = re.compile(
 
 GUARD = "the guard: it calls what may fail, or the app's own, and nothing else"
 WRAPPED = "hands the call on to the app's own, between two guarded calls"
+LISTENS = "a receiver of the library's signals: asks whether we are there, then guards"
 MADE = "makes the closures that do so"
 PUBLIC = "a public function: asks whether we are there, then guards"
 STANDS_IN = "an object of ours stands in for the app's, or the server's, and asks that"
@@ -54,7 +55,7 @@ SEAM: dict[tuple[str, str], tuple[str, str]] = {
     ("instrumentations/_asgi.py", "sending"): (MADE, ""),
     ("instrumentations/_asgi.py", "sending.sent"): (WRAPPED, "send"),
     ("instrumentations/sanic.py", "leading.handle_request"): (WRAPPED, "handle"),
-    ("instrumentations/quart.py", "instrument.seen"): ("a signal's receiver: asks whether we are there, then guards", ""),
+    ("instrumentations/quart.py", "instrument.seen"): (LISTENS, ""),
     ("instrumentations/sqlite3.py", "connection_class.cursor"): (WRAPPED, "make"),
     ("instrumentations/psycopg2.py", "Classes.cursor_method.cursor"): (WRAPPED, "plain"),
     ("instrumentations/psycopg.py", "Psycopg.steps"): (WRAPPED, ""),
@@ -80,9 +81,18 @@ SEAM: dict[tuple[str, str], tuple[str, str]] = {
         "self.entries.get gone",
     ),
     ("instrumentations/django.py", "listening.raised"): (
-        "a signal's receiver: asks whether we are there, then guards",
+        LISTENS,
         "sys.exc_info",
     ),
+    ("instrumentations/_driver.py", "Driver.forgotten"): (GUARD, ""),
+    ("instrumentations/pymongo.py", "register.Listener.started"): (LISTENS, "sys._getframe"),
+    ("instrumentations/pymongo.py", "register.Listener.succeeded"): (LISTENS, ""),
+    ("instrumentations/pymongo.py", "register.Listener.failed"): (LISTENS, ""),
+    ("patch.py", "Finder.find_spec"): (
+        "asks the app's finders",
+        "get_ident self.busy.add list hasattr finder.find_spec self.busy.discard self.attempt",
+    ),
+    ("patch.py", "Finder.watch.exec_module"): ("runs the app's module", "execute loader.__dict__.pop self.attempt"),
     ("client.py", "Client.attempt"): (GUARD, ""),
     ("api.py", "capture_error"): (PUBLIC, "client.current sys.exc_info issubclass"),
     ("api.py", "auth_check"): (PUBLIC, "client.current sys._getframe"),
