@@ -144,6 +144,7 @@ class Sink:
         self.payloads: list[Json] = []
         self.problems: list[str] = []
         self.batches: set[str] = set()
+        self.refused: set[str] = set()
         self.posts = 0
         self.resent = 0
         self.shares = False
@@ -219,16 +220,18 @@ class Sink:
         return total
 
     def take(self, raw: bytes, skip: int = 0) -> bool:
-        """Keep a batch; false for one that was here before."""
+        """Keep a batch, but for its first events; whether some of it are refused. One that was here before is not kept again."""
         payload = parse(raw)
         self.check(payload)
         if payload["batchId"] in self.batches:
             self.resent += 1
-            return False
+            return payload["batchId"] in self.refused
         self.batches.add(payload["batchId"])
         self.events += [whole(event, payload["shared"]) if "of" in event else event for event in payload["events"]][skip:]
         self.payloads.append(payload)
-        return True
+        if skip:
+            self.refused.add(payload["batchId"])
+        return bool(skip)
 
     def check(self, payload: Json) -> None:
         if len(self.events) > CHECKED_IN_FULL:
@@ -282,21 +285,26 @@ def _handler(sink: Sink) -> type[http.server.BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
+        def taken(self, raw: bytes, skip: int = 0) -> None:
+            """A batch that comes again gets the answer that it got."""
+            if sink.take(raw, skip):
+                refused = [{"index": 0, "path": "$.events[0].data", "reason": "refused by the test"}]
+                self.answer(400, json.dumps({"error": "one event was refused", "accepted": 0, "rejected": refused}).encode())
+            else:
+                self.answer(204)
+
         def on_ok(self) -> None:
-            sink.take(self.body())
-            self.answer(204)
+            self.taken(self.body())
 
         def on_hang(self) -> None:
             raw = self.body()
             sink.gate.wait(60)
-            sink.take(raw)
-            self.answer(204)
+            self.taken(raw)
 
         def on_slow(self) -> None:
             raw = self.body()
             sink.gate.wait(0.2)
-            sink.take(raw)
-            self.answer(204)
+            self.taken(raw)
 
         def on_reset(self) -> None:
             # Lingering for zero seconds makes closing a reset.
@@ -309,12 +317,7 @@ def _handler(sink: Sink) -> type[http.server.BaseHTTPRequestHandler]:
             self.close_connection = True
 
         def on_400(self) -> None:
-            if not sink.take(self.body(), skip=1):
-                # Known, and nothing was wrong with it then.
-                self.answer(204)
-                return
-            refused = [{"index": 0, "path": "$.events[0].data", "reason": "refused by the test"}]
-            self.answer(400, json.dumps({"error": "one event was refused", "accepted": 0, "rejected": refused}).encode())
+            self.taken(self.body(), skip=1)
 
         def on_status(self) -> None:
             self.body()

@@ -59,6 +59,8 @@ def test_a_server_that_takes_nothing_is_told_once_a_flush(sink: Sink, make_clien
     emit(client, 10)
     assert not client.flush(5)
     assert sink.posts <= 3
+    # Nothing is left but to tell of it, and nobody has listened.
+    assert not client.flush(5)
     sink.mode = "ok"
     assert client.flush(5)
     assert sink.dropped() == {"status_500": 10}

@@ -44,14 +44,16 @@ class Recorder(Sink):
         with self.taking:
             if payload["batchId"] in self.batches:
                 self.resent += 1
-                return False
+                return payload["batchId"] in self.refused
             self.batches.add(payload["batchId"])
+            if skip:
+                self.refused.add(payload["batchId"])
             account = self.accounts[payload["resource"]["pid"]]
             account.dropped.update(payload.get("dropped", {}))
             shared = payload.get("shared", [])
             for event in payload["events"][skip:]:
                 self.note(payload["resource"]["pid"], account, whole(event, shared) if "of" in event else event)
-        return True
+        return bool(skip)
 
     def note(self, sender: int, account: Account, event: dict[str, Any]) -> None:
         data = event["data"]

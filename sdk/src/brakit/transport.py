@@ -389,7 +389,8 @@ class Sender:
             finally:
                 self.lock.release()
             if arrived:
-                return self.lost == lost
+                # Neither lost in the meantime nor lost before and still to be told.
+                return self.lost == lost and not self.drops
             sleep(max(0.0, min(0.05, deadline - monotonic())))
         return False
 
