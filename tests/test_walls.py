@@ -22,13 +22,14 @@ SERVER = ROOT / "server/src/brakit_server"
 # From left to right: a room imports those before it. The shape and what knows nothing of events come first; then, as an event walks,
 # what it is made of (clocks, context, record), capture, buffer, transport; last the places that join.
 SDK_ROOMS = (
-    "events", "native", "clocks", "sampling", "scrub", "entry_points", "config", "activation", "guard", "context", "record", "callsite",
-    "errors", "patch", "buffer", "sensitive", "pairs", "phrases", "quoting", "redact", "sqltext", "sql", "conform", "parts", "fragments", "wire", "connection",
-    "discovery", "transport", "client", "api", "instrumentations", "__init__", "doctor", "__main__",
+    "events", "native", "clocks", "sampling", "scrub", "entry_points", "config", "activation", "guard", "context", "record",
+    "callsite", "errors", "patch", "buffer", "sensitive", "pairs", "phrases", "quoting", "redact", "sqltext", "sql", "conform",
+    "parts", "fragments", "wire", "connection", "discovery", "transport", "client", "api", "instrumentations", "__init__",
+    "doctor", "__main__",
 )  # fmt: skip
 SERVER_ROOMS = (
-    "__init__", "records", "answers", "details", "config", "running", "connections", "security", "ingest", "stores", "analysis", "stream",
-    "pipeline", "api", "mcp", "app", "cli", "bootstrap",
+    "__init__", "records", "answers", "details", "config", "running", "connections", "security", "ingest", "stores", "analysis",
+    "stream", "pipeline", "api", "mcp", "app", "cli", "bootstrap",
 )  # fmt: skip
 
 # Ingest makes the batch that a store takes; the batch stands with the protocol that all stores share.

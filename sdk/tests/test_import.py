@@ -27,7 +27,8 @@ sys.addaudithook(hook)
 import brakit
 found, events = events, []
 import threading
-print(json.dumps({"modules": sorted(set(sys.modules) - before), "events": found, "threads": threading.active_count(), "path": sys.path}))
+modules = sorted(set(sys.modules) - before)
+print(json.dumps({"modules": modules, "events": found, "threads": threading.active_count(), "path": sys.path}))
 """
 
 

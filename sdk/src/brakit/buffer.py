@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from brakit.record import Record
 
-MAX_BYTES = 32 * 1024 * 1024
+MAX_BYTES = 6 * 1024 * 1024
 """Bytes of bodies and texts held at most, beside the records themselves."""
 FLUSH_AT = 20
 """Records at which the sender is woken early; the seed's threshold."""

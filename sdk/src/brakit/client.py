@@ -209,7 +209,7 @@ def shutdown(timeout: float = EXIT_S) -> None:
 def _at_exit() -> None:
     if _client is None:
         return
-    _client.shutdown()
+    _client.attempt("exit", _client.shutdown)
     if getattr(sys, "last_type", None) is KeyboardInterrupt and not hasattr(sys, "ps1"):
         # The interpreter ends itself by SIGINT after an unhandled Ctrl-C, unless source text was run since (it resets the flag in
         # `run_eval_code_obj`), and importing `socket` does run some. Doing it once more, with that exception, sets the flag again.

@@ -168,7 +168,9 @@ def _parse(setting: Setting, text: str) -> object:
     if setting.kind == "url" and split_url(text) is None:
         # What stands before an @ may be a password.
         shown = "…@" + text.rpartition("@")[2] if "@" in text else text
-        raise ConfigError(f"{setting.variable}={shown!r} is no address of a server, such as http://127.0.0.1:7700; leaving it out")
+        raise ConfigError(
+            f"{setting.variable}={shown!r} is no address of a server, such as http://127.0.0.1:7700; leaving it out"
+        )
     return text
 
 

@@ -111,7 +111,7 @@ def call(request: pytest.FixtureRequest, events: Events, serve: Serve, serve_wsg
 
 
 def from_server(event: Json) -> bool:
-    return event["type"] == "log" and event["data"]["logger"].startswith(("asyncio", "uvicorn", "waitress"))
+    return event["type"] == "log" and str(event["data"]["logger"]).startswith(("asyncio", "uvicorn", "waitress"))
 
 
 def fail(text: str = "no such shelf") -> None:

@@ -25,6 +25,8 @@ BACKGROUND_NS = 4_000_000
 """What goes on after the last byte for longer than this is shown as a span of its own."""
 LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+COST = 2048
+"""Bytes that a request takes without its bodies, about: its headers, its ids, itself."""
 SMALL = 512
 """Bytes of a body that are kept without a look at its headers, which costs more."""
 MAX_ID = 64
@@ -241,7 +243,7 @@ class Exchange(Record):
         self.known = run(client.failures, "origin", self.origin)
         # From here on nothing leads back to the app.
         self.source = self.find_route = None
-        self.cost = self.request.held + self.response.held
+        self.cost = COST + self.request.held + self.response.held
         if defer and status >= 500 and sys.exc_info()[1] is not None:
             self.deferred = True
         else:
