@@ -233,7 +233,7 @@ def _after_fork() -> None:
 def _in_child() -> None:
     if _client is not None:
         # A hook that came before ours may have recorded something already.
-        _client.check_process()
+        _client.attempt("fork", _client.check_process)
 
 
 def _working_folder() -> str:
