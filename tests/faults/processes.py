@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SAMPLE, LONG_SAMPLE = 14, 150
 """A program takes a second: even the full sweep takes some of the lines only."""
 SLOW_S = 5.0
+STUCK_S = 30.0
 FILES = (
     "activation.py", "buffer.py", "client.py", "config.py", "context.py", "entry_points.py", "native.py", "patch.py", "transport.py",
     "instrumentations/multiprocessing.py", "instrumentations/sys.py",
@@ -37,19 +39,26 @@ class ProcessSweep:
     def ran(self, fault: str, *files: int, **variables: str) -> tuple[Ended, float]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         started = time.perf_counter()
-        done = subprocess.run(
+        process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "tests.faults.script", self.app.name],
             cwd=ROOT,
             env={**kept, "BRAKIT_ENABLE": "1", "BRAKIT_PORT": str(self.sink.port), "FAULT": fault, **variables},
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=30,
             pass_fds=files,
+            start_new_session=True,
         )
+        try:
+            stdout, stderr = process.communicate(timeout=STUCK_S)
+        except subprocess.TimeoutExpired:
+            # Its own session: what it has forked goes with it.
+            os.killpg(process.pid, signal.SIGKILL)
+            stdout, stderr = process.communicate()
         self.result.runs += 1
-        printed = [NUMBERS.sub("#", line) for line in done.stderr.splitlines() if not line.startswith(" ")]
-        return (done.returncode, done.stdout, printed), time.perf_counter() - started
+        printed = [NUMBERS.sub("#", line) for line in stderr.splitlines() if not line.startswith(" ")]
+        return (process.returncode, stdout, printed), time.perf_counter() - started
 
     def run(self) -> Result:
         import random
