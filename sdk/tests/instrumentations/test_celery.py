@@ -23,6 +23,8 @@ from brakit.record import release_all
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sdk.tests.conftest import Py, Sink
+
     from brakit.client import Client
 
     Json = dict[str, Any]
@@ -342,3 +344,34 @@ os._exit(3)
     ran = py(code, BRAKIT_ENABLE="1", BRAKIT_PORT=str(sink.port))
     assert (ran.rc, ran.stdout) == (3, "")
     assert sink.messages() == ["last"]
+
+
+BEAT = """
+import os, threading
+import brakit
+from celery import Celery
+
+app = Celery("shop", broker="memory://")
+app.conf.beat_schedule = {"tick": {"task": "shop.tick", "schedule": 0.2}}
+
+@app.task(name="shop.tick")
+def tick(): pass
+
+def stop():
+    brakit.flush(5)
+    os._exit(0)
+
+threading.Timer(2, stop).start()
+app.Beat(loglevel="ERROR", schedule="beat.db", quiet=True).run()
+"""
+
+
+def test_what_beat_sends_is_seen_each_time_and_is_nobodys(py: Py, sink: Sink) -> None:
+    ran = py(BEAT, BRAKIT_PORT=str(sink.port))
+    assert ran.rc == 0, ran.stderr
+    spans = sink.of("span")
+    assert len(spans) >= 2
+    assert {span["data"]["name"] for span in spans} == {"enqueue shop.tick"}
+    assert all("parentId" not in span and "requestId" not in span for span in spans)
+    # Each is the beginning of a trace of its own.
+    assert len({span["data"]["spanId"] for span in spans}) == len(spans)
