@@ -63,6 +63,9 @@ def test_after_the_answer(client: Client, events: Events, serve: Callable[..., s
         assert done.acquire(timeout=10)
     found = events()
     numbers = {event["id"]: event["data"]["path"][1:] for event in found if event["type"] == "request"}
+    # A background task is a job, which its request has caused.
+    numbers |= {event["id"]: numbers[event["parentId"]] for event in found if event["type"] == "job"}
+    assert len(numbers) == 2 * REQUESTS
     logs = logs_of([event for event in found if event["type"] == "log"])
     assert len(logs) == 3 * REQUESTS
     assert [event for event in logs if numbers[event["parentId"]] != event["data"]["message"]] == []
