@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from brakit.record import Record
 
 MAX_BYTES = 6 * 1024 * 1024
-"""Bytes of bodies and texts held at most, beside the records themselves."""
+"""Bytes held at most, as records count them: of a request its headers and bodies, of others only what is large."""
 FLUSH_AT = 20
 """Records at which the sender is woken early; the seed's threshold."""
 
