@@ -28,8 +28,8 @@ SDK_ROOMS = (
     "doctor", "__main__",
 )  # fmt: skip
 SERVER_ROOMS = (
-    "__init__", "records", "answers", "details", "config", "running", "connections", "security", "ingest", "stores", "analysis",
-    "stream", "pipeline", "api", "mcp", "app", "cli", "bootstrap",
+    "__init__", "sketch", "records", "answers", "details", "config", "running", "connections", "security", "ingest", "stores",
+    "analysis", "stream", "pipeline", "api", "mcp", "app", "cli", "bootstrap",
 )  # fmt: skip
 
 # Ingest makes the batch that a store takes; the batch stands with the protocol that all stores share.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from brakit_server.analysis.point import Point
-from brakit_server.analysis.sketch import quantile
 from brakit_server.analysis.window import RunFigures, Window
 from brakit_server.answers import EndpointMetrics, EndpointSummary, LiveEndpointData, LiveRequestPoint, SessionMetric
+from brakit_server.sketch import quantile
 
 
 def live(windows: Iterable[Window]) -> list[LiveEndpointData]:

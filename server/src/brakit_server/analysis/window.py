@@ -8,7 +8,7 @@ from itertools import islice
 import msgspec
 
 from brakit_server.analysis.point import Point
-from brakit_server.analysis.sketch import Sketch, mad, median, quantile
+from brakit_server.sketch import Sketch, mad, median, quantile
 
 POINTS = 200
 """Newest requests that a window keeps one by one."""

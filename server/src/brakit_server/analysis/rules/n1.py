@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from brakit_server.analysis.finding import Finding, milliseconds, share
 from brakit_server.analysis.rules import Rule
 from brakit_server.analysis.shape import list_length, shape_key, unified, values_outside_lists
-from brakit_server.analysis.sketch import median
 from brakit_server.analysis.timeline import Timeline, took_ms
 from brakit_server.answers import Severity
 from brakit_server.records import Query
+from brakit_server.sketch import median
 
 _ROWS = re.compile(r"\bvalues\s*\([^)]*\)\s*,\s*\(", re.IGNORECASE)
 _WHOLE_LIST = re.compile(r"\bany\s*\(\s*\?|\bin \?", re.IGNORECASE)

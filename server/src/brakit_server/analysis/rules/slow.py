@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from brakit_server.analysis.finding import EVIDENCE_LIMIT, Finding, milliseconds, share
 from brakit_server.analysis.point import Part, Point
 from brakit_server.analysis.rules import Rule
-from brakit_server.analysis.sketch import median
 from brakit_server.analysis.window import Baseline, Window
 from brakit_server.answers import Severity
+from brakit_server.sketch import median
 
 _MAD_TO_DEVIATION = 1.4826
 

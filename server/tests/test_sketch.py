@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brakit_server.analysis.sketch import Sketch, mad, median, quantile
+from brakit_server.sketch import Sketch, mad, median, quantile
 
 durations = st.lists(st.floats(0.02, 1e7), min_size=1, max_size=60)
 
@@ -47,3 +47,23 @@ def test_nothing_is_nothing() -> None:
 def test_spread() -> None:
     assert mad([1.0, 2.0, 3.0, 100.0]) == 1.0
     assert median([1.0, 2.0, 3.0, 100.0]) == 2.0
+
+
+@given(parts=st.lists(st.lists(st.floats(0.0, 1e8), max_size=40), max_size=5))
+def test_added_together_they_are_one_of_all(parts: list[list[float]]) -> None:
+    whole, sketches = Sketch(), []
+    for values in parts:
+        sketch = Sketch()
+        for value in values:
+            sketch.add(value)
+            whole.add(value)
+        sketches.append(sketch)
+    one = Sketch()
+    for sketch in sketches:
+        one.merge(sketch)
+    again = Sketch.merged([sketch.packed() for sketch in sketches], whole.total, whole.largest)
+    for q in (0.0, 0.5, 0.95, 1.0):
+        assert whole.quantile(q) == one.quantile(q) == again.quantile(q)
+    assert whole.count == one.count == again.count
+    assert (whole.largest, whole.packed()) == (one.largest, one.packed())
+    assert again.packed() == whole.packed()

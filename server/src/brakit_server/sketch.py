@@ -1,8 +1,11 @@
-"""`Sketch`: the distribution of any number of durations in a bounded place."""
+"""`Sketch`: the distribution of any number of durations in a bounded place, that can be added to another one."""
 
 from __future__ import annotations
 
 import math
+import sys
+from array import array
+from collections.abc import Iterable
 
 GROWTH = 1.04
 """Each bucket is 4 % wider than the one before: a quantile is at most 2 % off."""
@@ -11,6 +14,8 @@ SMALLEST_MS = 0.01
 LARGEST_MS = 86_400_000.0
 
 _LOG = math.log(GROWTH)
+_LANE = 4
+"""Bytes of a bucket's count in a packed sketch: 4 thousand million at most."""
 
 
 class Sketch:
@@ -32,6 +37,45 @@ class Sketch:
         self.count += 1
         self.total += value_ms
         self.largest = max(self.largest, value_ms)
+
+    def merge(self, other: Sketch) -> None:
+        """Count all that `other` has counted."""
+        buckets = self._buckets
+        for bucket, count in other._buckets.items():
+            buckets[bucket] = buckets.get(bucket, 0) + count
+        self.count += other.count
+        self.total += other.total
+        self.largest = max(self.largest, other.largest)
+
+    def packed(self) -> bytes:
+        """The buckets, in 2 bytes and 4 for each from the first to the last; the sum and the largest are not among them."""
+        if not self._buckets:
+            return b""
+        first = min(self._buckets)
+        lanes = array("I", bytes(_LANE * (max(self._buckets) - first + 1)))
+        for bucket, count in self._buckets.items():
+            lanes[bucket - first] = count
+        if sys.byteorder == "big":
+            lanes.byteswap()
+        return first.to_bytes(2, "little") + lanes.tobytes()
+
+    @classmethod
+    def merged(cls, parts: Iterable[bytes], total_ms: float, largest_ms: float) -> Sketch:
+        """One of all that was packed in `parts`, whose durations add up to `total_ms` and are `largest_ms` at most."""
+        # All counts of a sketch are the digits of one long number: adding two of them is one step.
+        digits = 0
+        for part in parts:
+            digits += int.from_bytes(part[2:], "little") << (8 * _LANE * int.from_bytes(part[:2], "little"))
+        made = cls()
+        size = -(-digits.bit_length() // (8 * _LANE))
+        lanes = array("I", digits.to_bytes(size * _LANE, sys.byteorder))
+        if sys.byteorder == "big":
+            lanes.reverse()
+        made._buckets = {bucket: count for bucket, count in enumerate(lanes) if count}
+        made.count = sum(lanes)
+        made.total = total_ms
+        made.largest = largest_ms
+        return made
 
     def quantile(self, q: float) -> float:
         """The nearest-rank quantile in milliseconds, `q` from 0 to 1; 0 when nothing was added."""
