@@ -10,7 +10,7 @@ import json
 import re
 import sys
 
-ANSWER = b"HTTP/1.1 204 No Content\r\nBrakit-Accepts: shared\r\n\r\n"
+ANSWER = b"HTTP/1.1 204 No Content\r\nBrakit-Accepts: shared, rows\r\n\r\n"
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 

@@ -42,6 +42,12 @@ NAMES_OF_THE_REFERENCE = {
     "request": (("started_at", "float", "The same as `timestamp`."),),
 }
 """Record fields under which the reference's clients look for something that has another name here."""
+ROW: dict[str, Any] = {
+    "type": "array",
+    "description": "An event as a row: index of its columns, its parts, microseconds since the payload's base, values.",
+    "prefixItems": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}, {"type": "integer"}],
+    "minItems": 3,
+}
 NAMED = {shape.name: shape for shape in (*PARTS, EVENT, RESOURCE)}
 
 
@@ -64,6 +70,8 @@ def json_schema() -> str:
     defs["event"] = event
     payload = _object(PAYLOAD)
     payload["properties"]["_brakit"] = {"const": True, "description": PAYLOAD.fields[0].doc}
+    payload["properties"]["events"]["items"] = {"anyOf": [{"$ref": "#/$defs/event"}, {"$ref": "#/$defs/row"}]}
+    defs["row"] = ROW
     return (
         json.dumps(
             {
@@ -107,6 +115,8 @@ def _type(field: Field) -> dict[str, Any]:
         schema = {"type": "object", "additionalProperties": {"type": "integer"}}
     elif name == "part":
         schema = {"type": "object"}
+    elif name == "string[]":
+        schema = {"type": "array", "items": {"type": "string"}}
     elif name in SCALARS:
         schema = {"type": name}
     else:

@@ -55,12 +55,19 @@ def whole(payload: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Its events, put together from their parts (docs/protocol.md)."""
     shared = payload.get("shared", [])
     for event in payload["events"]:
+        if type(event) is list:
+            named = zip(payload["columns"][event[0]], event[3:], strict=False)
+            event = {"of": event[1], "data": {name: value for name, value in named if value is not None}}
         made: dict[str, Any] = {}
         data: dict[str, Any] = {}
         for part in (*(shared[place] for place in event.get("of", ())), event):
             made |= part
             data |= part.get("data", {})
         made["data"] = data
+        if "owner" in made:
+            made = {"requestId": made["owner"], "parentId": made["owner"], **made}
+            if made["type"] == "request":
+                data.setdefault("id", made["owner"])
         yield made
 
 

@@ -227,7 +227,7 @@ class Sink:
             self.resent += 1
             return payload["batchId"] in self.refused
         self.batches.add(payload["batchId"])
-        self.events += [whole(event, payload["shared"]) if "of" in event else event for event in payload["events"]][skip:]
+        self.events += whole(payload)[skip:]
         self.payloads.append(payload)
         if skip:
             self.refused.add(payload["batchId"])
@@ -279,7 +279,7 @@ def _handler(sink: Sink) -> type[http.server.BaseHTTPRequestHandler]:
             for name, value in headers.items():
                 self.send_header(name, value)
             if sink.shares:
-                self.send_header("Brakit-Accepts", "shared")
+                self.send_header("Brakit-Accepts", "shared, rows")
             if status != 204:
                 self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -345,13 +345,31 @@ def _handler(sink: Sink) -> type[http.server.BaseHTTPRequestHandler]:
     return Handler
 
 
-def whole(event: Json, shared: list[Json]) -> Json:
-    """An event in parts, put together as docs/protocol.md says."""
-    layers = [*(shared[number] for number in event["of"]), {key: value for key, value in event.items() if key != "of"}]
-    data: Json = {}
+def whole(payload: Json) -> list[Json]:
+    """The events of a payload, those in rows and in parts put together as docs/protocol.md says."""
+    return [_whole(event, payload) if type(event) is list or "of" in event else event for event in payload["events"]]
+
+
+def _whole(event: Any, payload: Json) -> Json:
+    if type(event) is list:
+        columns, of, time, *values = event
+        named = zip(payload["columns"][columns], values, strict=False)
+        data = {name: value for name, value in named if value is not None}
+        event = {"of": of, "timestamp": payload["base"] + time / 1000, "data": data}
+    layers = [*(payload["shared"][number] for number in event["of"]), {key: event[key] for key in event if key != "of"}]
+    around = {key: value for layer in layers for key, value in layer.items()}
+    owner = around.pop("owner", None)
+    if owner is not None:
+        around = {"requestId": owner, "traceId": owner, "parentId": owner, **around}
+    made: Json = {}
     for layer in layers:
-        data.update(layer.get("data", {}))
-    return {**{key: value for layer in layers for key, value in layer.items()}, "data": data}
+        made.update(layer.get("data", {}))
+    if around["type"] == "request":
+        made = {"id": owner, "path": made["url"].partition("?")[0], **made}
+        around["id"] = made["id"]
+        if around["parentId"] == made["id"]:
+            del around["parentId"]
+    return {**around, "data": made}
 
 
 def parse(raw: bytes) -> Json:

@@ -50,9 +50,8 @@ class Recorder(Sink):
                 self.refused.add(payload["batchId"])
             account = self.accounts[payload["resource"]["pid"]]
             account.dropped.update(payload.get("dropped", {}))
-            shared = payload.get("shared", [])
-            for event in payload["events"][skip:]:
-                self.note(payload["resource"]["pid"], account, whole(event, shared) if "of" in event else event)
+            for event in whole(payload)[skip:]:
+                self.note(payload["resource"]["pid"], account, event)
         return bool(skip)
 
     def note(self, sender: int, account: Account, event: dict[str, Any]) -> None:

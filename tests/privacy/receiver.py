@@ -27,7 +27,7 @@ class Receiver:
                 receiver.bodies.append(self.rfile.read(int(self.headers["content-length"])))
                 self.send_response(204)
                 if shares:
-                    self.send_header("Brakit-Accepts", "shared")
+                    self.send_header("Brakit-Accepts", "shared, rows")
                 self.end_headers()
 
             def log_message(self, format: str, *args: Any) -> None:
@@ -52,6 +52,9 @@ class Receiver:
         found = []
         for payload in self.payloads():
             for event in payload["events"]:
+                if type(event) is list:
+                    named = dict(zip(payload["columns"][event[0]], event[3:], strict=False))
+                    event = {"of": event[1], "data": {name: value for name, value in named.items() if value is not None}}
                 data: dict[str, Any] = {}
                 around: dict[str, Any] = {}
                 for layer in (*(payload["shared"][number] for number in event.get("of", ())), event):

@@ -38,8 +38,8 @@ class Connection:
         """Raises `Unreachable`."""
         self.address = address
         self.closed = False
-        # Whether the server has said that it reads events in parts.
-        self.shares = False
+        # Whether the server has said that it reads events in rows.
+        self.rows = False
         self.rest = b""
         host = f"[{address.host}]" if ":" in address.host else address.host
         self.head = f"Host: {host}:{address.port}\r\nUser-Agent: {user_agent}\r\n"
@@ -103,8 +103,8 @@ class Connection:
         first, *lines = head.decode("latin-1").split("\r\n")
         status = int(first.split(" ")[1])
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        if "shared" in headers.get("brakit-accepts", ""):
-            self.shares = True
+        if "rows" in headers.get("brakit-accepts", ""):
+            self.rows = True
         length = headers.get("content-length", "0" if status == 204 else "")
         if status == 204:
             length = "0"

@@ -6,6 +6,7 @@ A statement, a line of code, a browser's headers and the ids of a request are th
 
 from __future__ import annotations
 
+import json
 import json.encoder
 from itertools import chain
 
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from brakit.context import Owner
     from brakit.wire import Wire
 
-    Piece = tuple[str, tuple[str, ...], str, str, str]
-    """`head` and `common` are the same for many events; `stamp`, `id` and `data` are this one's. An event that was made in the general
-    way stands in `data` whole, with an empty `head`."""
+    Piece = tuple[str, tuple[str, ...], int, str, int]
+    """The columns that the values are in, as JSON; the parts that the event shares with others, each a JSON object; its time, in
+    microseconds since the epoch; its values, as the members of a JSON list; about as many characters as it has. An event that was made
+    in the general way stands in the values whole, and has no columns."""
 
 quoted: Callable[[str], str] = json.encoder.encode_basestring
 _encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
@@ -34,34 +36,74 @@ MAX_KNOWN = 1000
 """Entries of each cache; a full one is emptied."""
 MAX_KEPT = 16 * 1024
 """Characters of a text that is kept in one."""
+MAX_REPR = 200
+"""Characters of parameters whose hash is kept."""
+ROW = 80
+"""Characters that an event has besides its values and its parts, or a little less."""
 _TEXTS = frozenset((bytes, str))
+
+QUERY = '["duration","paramsHash","rowCount","fetchMs","connectionId","transactionId"]'
+LOG = '["message"]'
+FETCH = '["url","duration","fetchId","requestSize","responseSize"]'
+REQUEST = (
+    '["url","statusCode","durationMs","responseStartMs","requestSize","responseSize","responseBody","requestBody"'
+    ',"id","path","parentFetchId","cancelled"]'
+)
+"""The columns of each kind. What is missing in most events stands last: missing values at the end of a row are left out."""
 
 
 def text(piece: Piece) -> str:
-    """The JSON of an event."""
-    head, common, stamp, id, data = piece
-    return f'{{{head},{stamp},"id":"{id}","data":{{{",".join((*common, data))}}}}}' if head else data
+    """The JSON of an event that stands by itself."""
+    columns, parts, stamp, values, _ = piece
+    if not columns:
+        return values
+    event: dict[str, Any] = {}
+    data: dict[str, Any] = {}
+    for part in parts:
+        known: dict[str, Any] = json.loads(part)
+        owner = known.pop("owner", None)
+        if owner is not None:
+            known["requestId"] = known["traceId"] = known["parentId"] = owner
+        data |= known.pop("data", {})
+        event |= known
+    named = zip(json.loads(columns), json.loads(f"[{values}]"), strict=False)
+    data |= {name: value for name, value in named if value is not None}
+    event["timestamp"] = stamp / 1000
+    if event["type"] == "request":
+        id = data.setdefault("id", event["parentId"])
+        data.setdefault("path", data["url"].partition("?")[0])
+        event["id"] = id
+        if event["parentId"] == id:
+            del event["parentId"]
+    event["data"] = data
+    return _encode(event)
 
 
 def size(piece: Piece) -> int:
     """About as many characters as its JSON has."""
-    return len(piece[0]) + sum(map(len, piece[1])) + len(piece[4]) + 80
+    return piece[4]
 
 
-def together(pieces: list[Piece]) -> tuple[str, str]:
-    """The JSON of a batch's events, and of what they share: each part stands there once, and events say which parts they are made of
-    (`of`). Their own ids are left out, where nothing refers to them."""
+def rows(pieces: list[Piece]) -> str:
+    """The members of a payload that say the events of a batch in rows (docs/protocol.md): what they share stands there once."""
+    base = next((piece[2] for piece in pieces if piece[0]), 0) // 1000
+    base_us = base * 1000
+    columns: dict[str, int] = {}
     places: dict[str, int] = {}
+    starts: dict[tuple[str, ...], str] = {}
     place = places.setdefault
     events = []
-    for head, common, stamp, _, data in pieces:
-        if head:
-            of = [str(place(part, len(places))) for part in (head, *common)]
-            events.append(f'{{"of":[{",".join(of)}],{stamp},"data":{{{data}}}}}')
-        else:
-            events.append(data)
-    shared = [f"{{{part}}}" if part.startswith('"type":') else f'{{"data":{{{part}}}}}' for part in places]
-    return ",".join(events), ",".join(shared)
+    for names, parts, stamp, values, _ in pieces:
+        if not names:
+            events.append(values)
+            continue
+        start = starts.get(parts)
+        if start is None:
+            # A part says the kind of the event, so that the same parts come with the same columns.
+            of = ",".join([str(place(part, len(places))) for part in parts])
+            start = starts[parts] = f"[{columns.setdefault(names, len(columns))},[{of}],"
+        events.append(f"{start}{stamp - base_us},{values}]")
+    return f'"columns":[{",".join(columns)}],"base":{base},"shared":[{",".join(places)}],"events":[{",".join(events)}]'
 
 
 class Cache(dict):  # type: ignore[type-arg]
@@ -89,6 +131,7 @@ class Fragments:
         self.origins = Cache()
         self.urls = Cache()
         self.bodies = Cache()
+        self.hashes = Cache()
         self.makers: dict[str, Callable[[Any, int], Piece | None]] = {
             "db.query": self.query,
             "log": self.log,
@@ -100,10 +143,6 @@ class Fragments:
         maker = self.makers.get(record.kind)
         return maker(record, offset) if maker is not None else None
 
-    def id(self) -> str:
-        self.wire.number += 1
-        return f"{self.wire.prefix}{self.wire.number:08x}"
-
     # One method a kind.
 
     def query(self, record: Any, offset: int) -> Piece | None:
@@ -112,31 +151,31 @@ class Fragments:
         if sql is None or record.error is not None or record.batch is not None or self.wire.client.config.params:
             return None
         site = record.site
-        model, lazy_load = getattr(record, "model", None), getattr(record, "lazy_load", None)
         code, line = site if site is not None else (None, None)
-        key = (sql, record.source, record.system, model, lazy_load, id(code), line)
+        model, lazy_load = getattr(record, "model", None), getattr(record, "lazy_load", None)
+        source, system = record.source, record.system
+        key = (sql, source, system, model, lazy_load, id(code), line)
         known = self.queries.get(key)
         if known is None:
-            if record.system in NO_SQL or type(sql) is not str or len(sql) > MAX_KEPT:
+            if system in NO_SQL or type(sql) is not str or len(sql) > MAX_KEPT:
                 return None
-            data = {"sql": sql, "source": record.source, "system": record.system, "model": model, "lazy_load": lazy_load}
+            data = {"sql": sql, "source": source, "system": system, "model": model, "lazy_load": lazy_load}
             # With the code, so that its id stays its own.
             known = self.queries.put(key, (self.common(record, data), code))
-        own = f'"duration":{_ms(record.ended - record.started)}'
-        if record.params is not None:
-            own += f',"paramsHash":"{self.wire.hash(record.params)}"'
         owner = record.owner
+        took, read, count = record.ended - record.started, "null", None
         # As in `Query.data`.
         if record.over or (owner is not None and owner.root is not None):
-            if record.rows is not None:
-                own += f',"rowCount":{int(record.rows)}'
+            count = record.rows
             if record.mark:
-                own += f',"fetchMs":{_ms(record.read_ns)}'
-        if record.connection_id is not None:
-            own += f',"connectionId":{quoted(record.connection_id)}'
+                read = _ms(record.read_ns)
+        hashed = "null" if record.params is None else self.hash(record.params)
+        counted = "null" if count is None else int(count)
+        own = f"{took / 1e6 if took > 0 else 0.0:.3f},{hashed},{counted},{read},{_text(record.connection_id)}"
         if record.transaction_id is not None:
-            own += f',"transactionId":{quoted(record.transaction_id)}'
-        return _head("db.query", owner), (known[0],), _stamp(record, offset), self.id(), own
+            own += "," + quoted(record.transaction_id)
+        common = known[0]
+        return QUERY, (_around(owner), common), (record.started + offset) // 1000, own, len(own) + len(common) + ROW
 
     def log(self, record: Record, offset: int) -> Piece | None:
         data: dict[str, Any] = record.data
@@ -154,8 +193,8 @@ class Fragments:
         known = self.logs.get(key)
         if known is None:
             known = self.logs.put(key, self.common(record, {"level": level, "logger": logger, "message": ""}, "message"))
-        said = redact.text(message(data["message"], data.get("args")))
-        return _head("log", record.owner), (known,), _stamp(record, offset), self.id(), f'"message":{quoted(said)}'
+        own = quoted(redact.text(message(data["message"], data.get("args"))))
+        return LOG, (_around(record.owner), known), (record.started + offset) // 1000, own, len(own) + len(known) + ROW
 
     def fetch(self, record: Record, offset: int) -> Piece | None:
         data: dict[str, Any] = record.data
@@ -170,12 +209,16 @@ class Fragments:
         if known is None:
             given = {"method": method, "url": "", "status_code": status, "source": source}
             known = self.calls.put(key, (self.common(record, given, "url"), code))
-        own = f'"url":{quoted(redact.url(plain_text(data["url"], MAX_URL)))},"duration":{_ms(record.ended - record.started)}'
         fetch_id = data.get("fetch_id")
-        if fetch_id is not None:
-            own += f',"fetchId":{quoted(plain_text(fetch_id, MAX_NAME))}'
-        own += _sizes(data)
-        return _head("fetch", record.owner), (known[0],), _stamp(record, offset), self.id(), own
+        values = (
+            quoted(redact.url(plain_text(data["url"], MAX_URL))),
+            _ms(record.ended - record.started),
+            "null" if fetch_id is None else quoted(plain_text(fetch_id, MAX_NAME)),
+            _whole(data.get("request_size")),
+            _whole(data.get("response_size")),
+        )
+        own = _trimmed(values)
+        return FETCH, (_around(record.owner), known[0]), (record.started + offset) // 1000, own, len(own) + len(known[0]) + ROW
 
     def request(self, record: Record, offset: int) -> Piece | None:
         data: dict[str, Any] = record.data
@@ -183,8 +226,8 @@ class Fragments:
         if owner is None or data["id"] != owner.id or not _REQUEST.issuperset(data):
             return None
         request, answered = self._headers(data.get("headers", ()), True), self._headers(data.get("response_headers", ()), False)
-        paths = self._paths(data)
-        if request is None or answered is None or paths is None:
+        place = self._place(data)
+        if request is None or answered is None or place is None:
             return None
         origin = tuple([data.get(name) for name in _ORIGIN])
         if not _NAMES.issuperset(map(type, origin)) or len(data["method"]) > MAX_METHOD:
@@ -192,34 +235,44 @@ class Fragments:
         known = self.origins.get(origin)
         if known is None:
             known = self.origins.put(origin, self._origin(origin))
-        own = f'"id":"{owner.id}","statusCode":{integer(data["status_code"]) or 0}'
-        own += f',"durationMs":{_ms(record.ended - record.started)}'
-        start = data.get("response_start_ms")
-        if start is not None:
-            own += f',"responseStartMs":{start:.3f}'
-        own += _sizes(data)
-        parent = data.get("parent_fetch_id")
-        if parent is not None:
-            own += f',"parentFetchId":{quoted(redact.text(plain_text(parent, MAX_NAME)))}'
-        if data.get("cancelled"):
-            own += ',"cancelled":true'
-        for name, kept, given in (
-            ("requestBody", request, data.get("request_body")),
-            ("responseBody", answered, data.get("response_body")),
-        ):
-            if type(given) is bytes:
-                found = self._body(given, kept[1], kept[2])
-                if found:
-                    own += f',"{name}":{found}'
-        head = f'"type":"request","requestId":"{owner.request_id}","traceId":"{owner.trace_id}"'
+        start, parent = data.get("response_start_ms"), data.get("parent_fetch_id")
+        url, path, route = place
+        around = _around(owner)
+        values = (
+            url,
+            str(integer(data["status_code"]) or 0),
+            _ms(record.ended - record.started),
+            "null" if start is None else f"{start:.3f}",
+            _whole(data.get("request_size")),
+            _whole(data.get("response_size")),
+            self._body(data.get("response_body"), answered[1], answered[2]),
+            self._body(data.get("request_body"), request[1], request[2]),
+            "null" if around.startswith(_OWNER) else f'"{owner.id}"',
+            path,
+            "null" if parent is None else quoted(redact.text(plain_text(parent, MAX_NAME))),
+            "true" if data.get("cancelled") else "null",
+        )
+        own = _trimmed(values)
+        parts: tuple[str, ...] = (around, known, route, request[0], answered[0])
         if owner.request_id != owner.id:
-            head += f',"parentId":"{owner.request_id}"'
-        return head, (request[0], answered[0], *known, paths), _stamp(record, offset), owner.id, own
+            # What caused it is not what its own events name.
+            parts = (*parts, f'{{"parentId":"{owner.request_id}"}}')
+        return REQUEST, parts, (record.started + offset) // 1000, own, sum(map(len, parts)) + len(own) + ROW
+
+    def hash(self, params: tuple[object, ...]) -> str:
+        """JSON of the hash of parameters; most come again."""
+        shown = repr(params)
+        known = self.hashes.get(shown)
+        if known is None:
+            known = f'"{self.wire.hash(params)}"'
+            if len(shown) <= MAX_REPR:
+                self.hashes.put(shown, known)
+        return known
 
     # Parts.
 
     def common(self, record: Record, data: dict[str, Any], *without: str) -> str:
-        """The JSON of the fields that many records share, as the general way makes it, but for `without` and the duration."""
+        """The part that many records share: what the general way makes of its fields, but for `without` and the duration."""
         shared = Record(record.kind, data)
         shared.owner, shared.site = None, record.site
         if record.kind == "log":
@@ -227,7 +280,7 @@ class Fragments:
         made: dict[str, Any] = self.wire.event(shared, 0)["data"]  # type: ignore[assignment]
         for name in ("duration", *without):
             made.pop(name, None)
-        return _encode(made)[1:-1]
+        return f'{{"type":"{record.kind}","data":{_encode(made)}}}'
 
     def _headers(self, pairs: Any, asked: bool) -> tuple[str, str, str] | None:
         """JSON of the headers of one side (and the cookies that they set), content type and encoding."""
@@ -250,48 +303,52 @@ class Fragments:
     def _new_headers(self, named: dict[str, list[str]], asked: bool) -> tuple[str, str, str]:
         kinds = first(named, "content-type"), first(named, "content-encoding")
         if asked:
-            return f'"headers":{_encode(self.wire.request_headers(named))}', *kinds
-        made = f'"responseHeaders":{_encode(self.wire.response_headers(named))}'
+            return f'{{"data":{{"headers":{_encode(self.wire.request_headers(named))}}}}}', *kinds
+        made = f'{{"data":{{"responseHeaders":{_encode(self.wire.response_headers(named))}'
         cookies = redact.cookies(named.get("set-cookie", []))
         if cookies:
             made += f',"cookies":{_encode([conform("cookie", dict(cookie)) for cookie in cookies])}'
-        return made, *kinds
+        return made + "}}", *kinds
 
-    def _paths(self, data: dict[str, Any]) -> str | None:
-        """JSON of path, URL, and what they say about the request."""
+    def _place(self, data: dict[str, Any]) -> tuple[str, str, str] | None:
+        """JSON of the URL, of the path where the URL does not say it, and of the part that says the route and what that is about."""
         path, url, route = data["path"], data["url"], data.get("route")
         if type(path) is not str or type(url) is not str or (route is not None and type(route) is not str):
             return None
         key = (path, url, route)
         found = self.urls.get(key)
         if found is None:
-            clean = redact.url(plain_text(path, MAX_URL))
-            found = f'"path":{quoted(clean)},"url":{quoted(redact.url(plain_text(url, MAX_URL)))}'
+            clean, shown = redact.url(plain_text(path, MAX_URL)), redact.url(plain_text(url, MAX_URL))
+            about: dict[str, object] = {"isStatic": is_static(clean), "isHealthCheck": is_health_check(clean)}
             if route is not None:
-                found += f',"route":{quoted(redact.route(plain_text(route, MAX_URL)))}'
-            found += f',"isStatic":{_bool(is_static(clean))},"isHealthCheck":{_bool(is_health_check(clean))}'
-            if len(found) <= MAX_KEPT:
+                about["route"] = redact.route(plain_text(route, MAX_URL))
+            found = (
+                quoted(shown),
+                "null" if shown.partition("?")[0] == clean else quoted(clean),
+                f'{{"data":{_encode(about)}}}',
+            )
+            if sum(map(len, found)) <= MAX_KEPT:
                 self.urls.put(key, found)
         return found
 
-    def _origin(self, values: tuple[object, ...]) -> tuple[str, ...]:
-        made = [
-            f'"{name}":{quoted(redact.text(plain_text(value, MAX_NAME)))}'
+    def _origin(self, values: tuple[object, ...]) -> str:
+        made = {
+            name: redact.text(plain_text(value, MAX_NAME))
             for name, value in zip(_ORIGIN.values(), values, strict=True)
             if value is not None
-        ]
-        return (",".join(made),) if made else ()
+        }
+        return f'{{"type":"request","data":{_encode(made)}}}'
 
-    def _body(self, given: bytes, content_type: str, encoding: str) -> str:
-        """JSON of a body; empty for one that is no text."""
+    def _body(self, given: object, content_type: str, encoding: str) -> str:
+        """JSON of a body; null for one that is no text."""
+        if type(given) is not bytes:
+            return "null"
         if len(given) > 512:
-            found = body(given, content_type, encoding)
-            return "" if found is None else quoted(found)
+            return _text(body(given, content_type, encoding))
         key = (given, content_type, encoding)
         known = self.bodies.get(key)
         if known is None:
-            found = body(given, content_type, encoding)
-            known = self.bodies.put(key, "" if found is None else quoted(found))
+            known = self.bodies.put(key, _text(body(given, content_type, encoding)))
         return known  # type: ignore[no-any-return]
 
 
@@ -311,37 +368,46 @@ MAX_METHOD = 32
 _ORIGIN = {"method": "method", "framework": "framework", "client": "client", "scheme": "scheme", "http_version": "httpVersion"}
 
 
-def _head(kind: str, owner: Owner | None) -> str:
-    """What stands around the data of an event that `owner` owns."""
+_OWNER = '{"owner"'
+
+
+def _around(owner: Owner | None) -> str:
+    """The part that says whose an event is."""
     if owner is None:
-        return f'"type":"{kind}"'
+        return "{}"
     around = owner.envelope
     if around is None:
-        around = f'"traceId":"{owner.trace_id}","parentId":"{owner.id}"'
-        if owner.request_id is not None:
-            around = f'"requestId":"{owner.request_id}",{around}'
-        if owner.root is not None and owner.root is not owner:
-            around += f',"ownerId":"{owner.root.id}"'
+        id, request_id = owner.id, owner.request_id
+        inner = owner.root is not None and owner.root is not owner
+        if request_id == id == owner.trace_id and not inner:
+            around = f'{_OWNER}:"{id}"}}'
+        else:
+            around = f'"traceId":"{owner.trace_id}","parentId":"{id}"'
+            if request_id is not None:
+                around = f'"requestId":"{request_id}",{around}'
+            if inner:
+                around += f',"ownerId":"{owner.root.id}"'  # type: ignore[union-attr]
+            around = f"{{{around}}}"
         owner.envelope = around
-    return f'"type":"{kind}",{around}'
+    return around
 
 
-def _stamp(record: Record, offset: int) -> str:
-    return f'"timestamp":{(record.started + offset) / 1e6:.3f}'
-
-
-def _sizes(data: dict[str, Any]) -> str:
-    made = ""
-    for name, wire in (("request_size", "requestSize"), ("response_size", "responseSize")):
-        size = integer(data.get(name))
-        if size is not None:
-            made += f',"{wire}":{size}'
-    return made
+def _trimmed(values: tuple[str, ...]) -> str:
+    """The values of a row without what is missing at its end."""
+    last = len(values)
+    while values[last - 1] == "null":
+        last -= 1
+    return ",".join(values[:last])
 
 
 def _ms(ns: int) -> str:
     return f"{ns / 1e6:.3f}" if ns > 0 else "0.0"
 
 
-def _bool(value: bool) -> str:
-    return "true" if value else "false"
+def _whole(value: object) -> str:
+    number = integer(value)
+    return "null" if number is None else str(number)
+
+
+def _text(value: str | None) -> str:
+    return "null" if value is None else quoted(value)

@@ -43,7 +43,7 @@ PATH = "/__brakit/api/ingest"
 class Batch:
     """Events on their way, with what was dropped before them. Kept until the server has answered."""
 
-    __slots__ = ("body", "doubtful", "dropped", "envelope", "events", "made", "pieces", "shared", "tries")
+    __slots__ = ("body", "doubtful", "dropped", "envelope", "events", "made", "pieces", "rows", "tries")
 
     def __init__(self, envelope: str, pieces: list[Piece], dropped: dict[str, int]) -> None:
         self.envelope = envelope
@@ -55,24 +55,20 @@ class Batch:
         # The server may have it, though it has not said so.
         self.doubtful = False
         self.body = b""
-        self.shared: bool | None = None
+        self.rows: bool | None = None
 
     @property
     def worn(self) -> bool:
         return self.tries >= MAX_TRIES and monotonic() - self.made > TRY_S
 
-    def bytes(self, shared: bool) -> bytes:
-        """The body of the POST; with `shared`, what events have in common stands in it once (docs/protocol.md)."""
+    def bytes(self, rows: bool) -> bytes:
+        """The body of the POST; with `rows`, what events have in common stands in it once (docs/protocol.md)."""
         from brakit import fragments
 
-        if shared is not self.shared:
-            self.shared = shared
-            if shared:
-                events, parts = fragments.together(self.pieces)
-                whole = f'{self.envelope[:-1]}, "shared": [{parts}], "events": [{events}]}}'
-            else:
-                whole = f'{self.envelope[:-1]}, "events": [{",".join(map(fragments.text, self.pieces))}]}}'
-            self.body = whole.encode("utf-8", "replace")
+        if rows is not self.rows:
+            self.rows = rows
+            events = fragments.rows(self.pieces) if rows else f'"events":[{",".join(map(fragments.text, self.pieces))}]'
+            self.body = f"{self.envelope[:-1]},{events}}}".encode("utf-8", "replace")
         return self.body
 
 
@@ -278,7 +274,7 @@ class Sender:
         assert connection is not None
         batch.tries += 1
         try:
-            status, answer = connection.request("POST", PATH, batch.bytes(connection.shares), deadline)
+            status, answer = connection.request("POST", PATH, batch.bytes(connection.rows), deadline)
         except Unreachable as problem:
             self.connection = None
             self.last_problem = str(problem)

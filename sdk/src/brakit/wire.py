@@ -16,7 +16,7 @@ from brakit.scrub import scrubbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import CodeType
     from typing import Any
 
@@ -41,7 +41,7 @@ NOBODY = context.Owner("", None, "", None)
 """Owns what the app's own scrubbing does."""
 NOBODY.muted = sampling.IGNORED
 
-LEFT_OUT: fragments.Piece = ("", (), "", "", "")
+LEFT_OUT: fragments.Piece = ("", (), 0, "", 0)
 
 _encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 
@@ -77,16 +77,30 @@ class Wire:
             self.offset = offset
         made: list[fragments.Piece] = []
         failed = 0
-        for record in records:
-            piece = guard.run(self.client.failures, f"wire.{record.kind}", self._piece, record)
-            if piece is None:
+        left = iter(records)
+        record = next(left, None)
+        while record:
+            record = guard.run(self.client.failures, f"wire.{record.kind}", self._alike, record, left, made)
+            if record is None:
                 failed += 1
-            elif piece[4]:
-                made.append(piece)
+                record = next(left, None)
         return made, failed
 
+    def _alike(self, record: Record, left: Iterator[Record], made: list[fragments.Piece]) -> Record | bool:
+        """The pieces of records of one kind in a row, guarded together. Returns the first one of another kind, False at the end."""
+        kind = record.kind
+        while record.kind == kind:
+            piece = self._piece(record)
+            if piece is not LEFT_OUT:
+                made.append(piece)
+            following = next(left, False)
+            if following is False:
+                return False
+            record = following  # type: ignore[assignment]
+        return record
+
     def _piece(self, record: Record) -> fragments.Piece:
-        """Empty for one that is left out."""
+        """`LEFT_OUT` for one that is."""
         sampler = self.client.sampler
         if (
             sampler is not None
@@ -95,10 +109,12 @@ class Wire:
         ):
             return LEFT_OUT
         if not scrubbers:
-            piece = self.fragments.make(record, self.offset)
-            # A character is four bytes at most.
-            if piece is not None and fragments.size(piece) <= MAX_EVENT // 4:
-                return piece
+            maker = self.fragments.makers.get(record.kind)
+            if maker is not None:
+                piece = maker(record, self.offset)
+                # A character is four bytes at most.
+                if piece is not None and piece[4] <= MAX_EVENT // 4:
+                    return piece
         event: dict[str, Any] | None = self.event(record, self.offset)
         if sampler is not None and record.kind == "fetch" and sampler.decide("://", event["data"]["url"]):  # type: ignore[index]
             return LEFT_OUT
@@ -111,7 +127,7 @@ class Wire:
         whole = _encode(event)
         if len(whole) > MAX_EVENT // 4 and len(whole.encode("utf-8", "replace")) > MAX_EVENT:
             whole = _encode(slim(event))
-        return "", (), "", "", whole
+        return "", (), 0, whole, len(whole)
 
     def _scrubbed(self, scrub: Callable[[dict[str, Any]], object], event: dict[str, Any]) -> dict[str, Any] | None:
         """What the app's own function makes of an event. What it does itself is not recorded: that would never end."""
@@ -140,7 +156,7 @@ class Wire:
             data.setdefault(took, round(max(record.ended - record.started, 0) / 1e6, 3))
         event: dict[str, object] = {
             "type": record.kind,
-            "timestamp": round((record.started + offset) / 1e6, 3),
+            "timestamp": (record.started + offset) // 1000 / 1000,
             "id": self.id_of(record),
         }
         owner = record.owner

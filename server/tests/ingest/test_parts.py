@@ -25,7 +25,7 @@ def payload(**fields: Any) -> bytes:
 
 
 def test_the_examples_of_the_page_are_read() -> None:
-    smallest, parts = re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    smallest, parts = re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)[:2]
     assert [kind for kind, _ in read(smallest.encode(), NOW).batch.entries] == ["log"]
     outcome = read(parts.encode(), NOW)
     assert outcome.rejected == []
@@ -34,6 +34,62 @@ def test_the_examples_of_the_page_are_read() -> None:
         ("db.query", 0.3, "orders"),
     ]
     assert {entry.parent_request_id for _, entry in outcome.batch.entries} == {"0123456789abcdef0123456789abcdef"}
+
+
+def test_the_example_of_rows_is_read() -> None:
+    outcome = read(re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)[2].encode(), NOW)
+    assert outcome.rejected == []
+    (_, first), (_, second), (kind, request) = outcome.batch.entries
+    assert [first.timestamp, second.timestamp, request.timestamp] == [NOW, NOW + 1, NOW - 0.25]
+    assert [getattr(entry, "row_count", None) for entry in (first, second)] == [None, 1]
+    assert {entry.parent_request_id for entry in (first, second)} == {request.id} == {"0123456789abcdef0123456789abcdef"}
+    assert (kind, request.path, request.route, request.status_code) == ("request", "/orders/7", "/orders/{id}", 200)  # type: ignore[attr-defined]
+
+
+LOG = {"type": "log", "data": {"level": "info"}}
+
+
+@pytest.mark.parametrize(
+    ("row", "path"),
+    [
+        ([], "$.events[1]"),
+        ([0, [0]], "$.events[1]"),
+        ([1, [0], 0, "x"], "$.events[1][0]"),
+        ([-1, [0], 0, "x"], "$.events[1][0]"),
+        ([True, [0], 0, "x"], "$.events[1][0]"),
+        ([0, [1], 0, "x"], "$.events[1].of[0]"),
+        ([0, "x", 0, "x"], "$.events[1].of"),
+        ([0, [0], "soon", "x"], "$.events[1][2]"),
+        ([0, [0], None, "x"], "$.events[1][2]"),
+        ([0, [0], 0, "x", "y"], "$.events[1]"),
+        ([0, [0], 0], "$.events[1].data.message"),
+    ],
+)
+def test_a_row_that_says_nothing_is_refused_alone(row: list[object], path: str) -> None:
+    good = [0, [0], 0, "good"]
+    outcome = read(payload(shared=[LOG], columns=[["message"]], base=NOW, events=[good, row, good]), NOW)
+    assert [(rejection.index, rejection.path) for rejection in outcome.rejected] == [(1, path)]
+    assert [entry.message for _, entry in outcome.batch.entries] == ["good", "good"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("fields", [{"columns": {}}, {"columns": [{}]}, {"columns": [[1]]}, {"base": "now"}, {"base": []}])
+def test_columns_and_base_that_are_none_are_no_payload(fields: dict[str, Any]) -> None:
+    with pytest.raises(Refused) as refused:
+        read(payload(shared=[LOG], events=[[0, [0], 0, "x"]], **fields), NOW)
+    assert refused.value.status == 400
+
+
+def test_a_row_without_parts_is_no_event() -> None:
+    assert [rejection.path for rejection in read(payload(events=[[0, [], 0]]), NOW).rejected] == ["$.events[0]"]
+
+
+@given(st.lists(st.none() | st.integers() | st.text(max_size=5), max_size=3), st.integers(-(10**9), 10**9))
+def test_a_row_is_the_event_that_it_says(values: list[object], time: int) -> None:
+    names = ["a", "b", "c"]
+    made = Parts([LOG, {"owner": "1" * 32}], [[], names], NOW).row([1, [1, 0], time, *values])
+    data = {name: value for name, value in zip(names, values, strict=False) if value is not None}
+    ids = dict.fromkeys(("requestId", "traceId", "parentId"), "1" * 32)
+    assert made == {"type": "log", **ids, "timestamp": NOW + time / 1000, "data": {"level": "info", **data}}
 
 
 FIELDS = st.dictionaries(st.sampled_from(["type", "requestId", "timestamp"]), st.integers(), max_size=2)

@@ -112,10 +112,13 @@ class _Reader:
         self.received_at = received_at
         self.old = self.sdk is not None and self.sdk.startswith(OLD_SDK)
         self.resource = _resource(payload.get("resource"), self.sdk, legacy)
-        self.parts = Parts(payload["shared"]) if payload.get("shared") is not None else None
+        shared = payload.get("shared")
+        self.parts = Parts(shared, payload.get("columns"), payload.get("base")) if shared is not None else None
 
     def event(self, event: object) -> tuple[str, Entry] | None:
         """Kind and record; None for what is accepted and not kept. Raises `Rejected`."""
+        if type(event) is list and self.parts is not None:
+            event = self.parts.row(event)
         if type(event) is not dict:
             raise Rejected("", "is not an object")
         if "of" in event and self.parts is not None:
