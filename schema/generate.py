@@ -10,6 +10,7 @@
 | docs/rules.md | the rules' docstrings |
 | docs/coverage.md | the instrumentations: their docstrings and the versions that they support |
 | docs/api.md | the routes of the API and their docstrings |
+| docs/filters.md | the fields of the filter language |
 | docs/cli.md | the commands and their docstrings |
 | docs/settings.md | the settings of the SDK and the server |
 """
@@ -351,6 +352,13 @@ def api_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def filters_page() -> str:
+    """docs/filters.md."""
+    from brakit_server.filters.page import page
+
+    return page()
+
+
 def cli_page() -> str:
     """docs/cli.md, by Cyclopts itself."""
     from brakit_server.cli import app
@@ -432,6 +440,7 @@ def main() -> int:
         ROOT / "docs/rules.md": rules_page,
         ROOT / "docs/coverage.md": coverage_page,
         ROOT / "docs/api.md": api_page,
+        ROOT / "docs/filters.md": filters_page,
         ROOT / "docs/cli.md": cli_page,
         ROOT / "docs/settings.md": settings_page,
     }

@@ -28,7 +28,8 @@ SDK_ROOMS = (
     "doctor", "__main__",
 )  # fmt: skip
 SERVER_ROOMS = (
-    "__init__", "sketch", "records", "answers", "details", "config", "running", "connections", "security", "ingest", "stores",
+    "__init__", "sketch", "records", "answers", "details", "tokens", "meters", "memory", "terminal", "config", "running", "security",
+    "connections", "filters", "ingest", "stores",
     "analysis", "stream", "pipeline", "api", "mcp", "app", "cli", "bootstrap",
 )  # fmt: skip
 
