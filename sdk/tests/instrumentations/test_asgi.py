@@ -349,6 +349,17 @@ async def test_headers_that_can_be_read_once(client: Client, events: Events) -> 
     assert (data["headers"], data["responseHeaders"]) == ({"a": "b"}, {"x": "y"})
 
 
+async def test_a_scope_without_headers(client: Client, events: Events) -> None:
+    async def app(scope: Json, receive: Any, send: Any) -> None:
+        assert "headers" not in scope
+        await hello(scope, receive, send)
+
+    scope = http()
+    del scope["headers"]
+    await call(client, app, scope)
+    assert events()[0]["data"]["headers"] == {}
+
+
 async def test_what_goes_on_after_the_answer_is_apart(client: Client, events: Events) -> None:
     async def app(scope: Json, receive: Any, send: Any) -> None:
         await hello(scope, receive, send)
@@ -467,9 +478,7 @@ async def test_the_dashboards_path_leads_to_it(client: Client, events: Events) -
 
 @pytest.mark.failures
 async def test_a_failure_of_ours_costs_one_event(client: Client, events: Events) -> None:
-    scope = http()
-    del scope["headers"]
-    assert (await call(client, hello, scope))[1]["body"] == b"hello"
+    assert (await call(client, hello, http(headers=[b"no pair"])))[1]["body"] == b"hello"
     assert client.failures.counts == {"asgi.begin": 1}
 
     async def odd(scope: Json, receive: Any, send: Any) -> None:

@@ -65,10 +65,12 @@ def begin(client: Client, scope: Scope) -> AsgiExchange | str:
     if query:
         # A text is what the requests of Django's tests have there.
         url = f"{url}?{query if type(query) is str else query.decode('latin-1')}"
-    if type(scope["headers"]) is not list:
-        scope["headers"] = list(scope["headers"])
-    # A copy: an app may change its scope's.
-    headers = scope["headers"].copy()
+    given = scope.get("headers")
+    if given is not None and type(given) is not list:
+        # It may be one that can be read once.
+        given = scope["headers"] = list(given)
+    # A copy: an app may change its scope's. Test clients of the apps' own leave the headers out.
+    headers = list(given or ())
     if web and path.startswith(DASHBOARD):
         peer, server = scope.get("client") or (None,), scope.get("server") or (None, None)
         location = dashboard(client, method, peer[0], header(headers, "host"), server[1], url)
