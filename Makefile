@@ -9,6 +9,7 @@
 #   make matrix    the SDK's tests on every Python found
 #   make faults    every line of the SDK that runs inside an app's calls fails in turn, and the app is unaffected
 #   make versions  the lowest and the latest release of each library that the SDK supports (NAME=fastapi for one)
+#   make suites    the own tests of the libraries that the SDK patches, with us in their process (NAME=flask for one)
 #   make new KIND=rule NAME=slow-thing    a new rule, instrumentation, view, command or resource, with its test
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ WEB := server/src/brakit_server/web/index.html
 DASHBOARD := $(shell find dashboard/src dashboard/index.html dashboard/*.ts dashboard/package.json 2>/dev/null)
 PYTHON_CODE := sdk server tests demo bench schema
 
-.PHONY: setup demo test check generate bench build matrix faults versions new format clean
+.PHONY: setup demo test check generate bench build matrix faults versions suites new format clean
 
 setup: $(VENV)/.installed $(WEB)
 
@@ -82,6 +83,9 @@ faults: setup
 
 versions: setup
 	$(BIN)/python -m tests.versions $(NAME)
+
+suites: setup
+	$(BIN)/python -m tests.suites $(NAME)
 
 new: $(VENV)/.installed
 	@$(BIN)/python schema/new.py $(KIND) $(NAME)
