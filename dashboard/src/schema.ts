@@ -299,6 +299,8 @@ export interface Issue {
   evidence?: string[];
   costMs?: number;
   sql?: string;
+  confidence?: "certain" | "likely" | "possible";
+  fix?: string;
 }
 
 /** An issue: a finding with its life. */
@@ -516,12 +518,19 @@ export interface Run {
   framework?: string;
   sdk?: string;
   root?: string;
+  revision?: string;
   instrumentations?: Record<string, string>;
   failures?: Record<string, string>;
   firstSeenAt: number;
   lastSeenAt: number;
   events: number;
   dropped?: Record<string, number>;
+}
+
+/** A rule that is not asked any more since it failed or took too long several times. */
+export interface RuleNotice {
+  rule: string;
+  reason: string;
 }
 
 /** `GET /api/status`: the server and what sends to it. */
@@ -537,6 +546,46 @@ export interface Status {
   rejected: number;
   runs: Run[];
   quarantinedRules?: string[];
+  ruleNotices?: RuleNotice[];
+  requestsToJudge?: number;
+  requestsNotJudged?: number;
+}
+
+/** How long something took, each time since the start. Percentiles are bounds of the buckets that they lie in. */
+export interface Durations {
+  count: number;
+  totalMs: number;
+  p50Ms?: number;
+  p99Ms?: number;
+  maxMs: number;
+}
+
+/** Connections to the server. */
+export interface OpenConnections {
+  open: number;
+  most: number;
+  closed: Record<string, number>;
+}
+
+/** `GET /api/health`: the server about itself; counts are since its start. */
+export interface Health {
+  status: "degraded" | "ok";
+  problems: string[];
+  version: string;
+  uptimeMs: number;
+  received: number;
+  batches: number;
+  rejected: Record<string, number>;
+  dropped: Record<string, number>;
+  answers: Record<string, number>;
+  refused: Record<string, number>;
+  commits: Durations;
+  waiting: number;
+  streams: number;
+  connections: OpenConnections;
+  databaseBytes?: number;
+  memoryBytes?: number;
+  maxMemory: number;
 }
 
 /** Requests of one stretch of time. */

@@ -15,6 +15,7 @@ from brakit_server.records import Callsite, Error, Fetch, Frame, Job, Log, Query
 Severity = Literal["critical", "warning", "info"]
 State = Literal["open", "fixing", "resolved", "stale", "regressed"]
 Category = Literal["security", "performance", "reliability"]
+Confidence = Literal["certain", "likely", "possible"]
 
 
 class Answer(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -100,6 +101,10 @@ class Issue(Answer, kw_only=True):
     """Milliseconds that a request would save, as far as they can be known."""
     sql: str | None = None
     """The statement, where there is one."""
+    confidence: Confidence = "certain"
+    """Whether what was seen proves it: `possible` where only the person who wrote the code can tell."""
+    fix: str | None = None
+    """The change in code or settings, where it can be said to the letter."""
 
 
 class StatefulIssue(Answer, omit_defaults=False, kw_only=True):
@@ -328,6 +333,8 @@ class Run(Answer, kw_only=True):
     sdk: str | None = None
     root: str | None = None
     """Project root: what paths of call sites are relative to."""
+    revision: str | None = None
+    """Git revision of the project, where it is a checkout."""
     instrumentations: dict[str, str] = {}
     """Name and version of each library that is seen; a reason for each that was refused."""
     failures: dict[str, str] = {}
@@ -336,6 +343,14 @@ class Run(Answer, kw_only=True):
     last_seen_at: float
     events: int
     dropped: dict[str, int] = {}
+
+
+class RuleNotice(Answer, kw_only=True):
+    """A rule that is not asked any more since it failed or took too long several times."""
+
+    rule: str
+    reason: str
+    """What it did the last time."""
 
 
 class Status(Answer, kw_only=True):
@@ -356,7 +371,67 @@ class Status(Answer, kw_only=True):
     """Events that were refused since the start."""
     runs: list[Run]
     quarantined_rules: list[str] = []
-    """Rules that failed and were set aside."""
+    """Rules that failed or took too long, and were set aside."""
+    rule_notices: list[RuleNotice] = []
+    """The same, with reasons."""
+    requests_to_judge: int = 0
+    """Requests and jobs that the rules are still to be asked about."""
+    requests_not_judged: int = 0
+    """Those since the start that they could not be asked about because too many came; their figures are counted."""
+
+
+class Durations(Answer, kw_only=True):
+    """How long something took, each time since the start. Percentiles are bounds of the buckets that they lie in."""
+
+    count: int
+    total_ms: float
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    max_ms: float
+
+
+class OpenConnections(Answer, kw_only=True):
+    """Connections to the server."""
+
+    open: int
+    most: int
+    """Open at a time, at most."""
+    closed: dict[str, int]
+    """Those that the server closed, by reason: `head`, `body` and `unread` took too long, `size` was too large, `invalid` was no HTTP,
+    `room` was needed for others."""
+
+
+class Health(Answer, kw_only=True):
+    """`GET /api/health`: the server about itself; counts are since its start."""
+
+    status: Literal["ok", "degraded"]
+    problems: list[str]
+    """Sentences; none where all is well."""
+    version: str
+    uptime_ms: float
+    received: int
+    """Events that were stored."""
+    batches: int
+    rejected: dict[str, int]
+    """Events that were refused, by reason."""
+    dropped: dict[str, int]
+    """Events that the SDKs had to drop, by reason, as far as their reports are stored."""
+    answers: dict[str, int]
+    """Answers to SDKs, by status."""
+    refused: dict[str, int]
+    """Calls that were turned away at the gate, by status."""
+    commits: Durations
+    """From a batch that is checked to one that is stored."""
+    waiting: int
+    """Batches that are being stored."""
+    streams: int
+    """Open event streams."""
+    connections: OpenConnections
+    database_bytes: int | None = None
+    """None where the store does not answer."""
+    memory_bytes: int | None = None
+    """None where the system does not say."""
+    max_memory: int
 
 
 class Bucket(Answer, kw_only=True):
@@ -406,3 +481,69 @@ class Overview(Answer, kw_only=True):
     recent_errors: list[ErrorGroup]
     """Newest first, at most 5."""
     services: list[str]
+
+
+# Filters
+
+
+class FilterField(Answer, omit_defaults=False, kw_only=True):
+    """A field that a filter can name."""
+
+    name: str
+    type: str
+    doc: str
+    kinds: list[str]
+    """Kinds of event that have it, as `kind:` calls them; none: all."""
+    keyed: bool
+    """Whether a name follows behind a dot: `header.accept`."""
+    values: list[str]
+    """Values that are known to occur."""
+    example: str | None = None
+
+
+class FilterType(Answer, omit_defaults=False, kw_only=True):
+    """A type of field."""
+
+    name: str
+    doc: str
+    operators: list[str]
+    units: list[str]
+
+
+class FilterLanguage(Answer, omit_defaults=False, kw_only=True):
+    """`GET /api/filter`."""
+
+    fields: list[FilterField]
+    types: list[FilterType]
+
+
+class FilterProblem(Answer, omit_defaults=False, kw_only=True):
+    """Why a filter cannot be read: what every list answers with 400."""
+
+    error: str
+    column: int
+    """Characters from 1."""
+    expected: list[str]
+    """What could stand there."""
+
+
+class Suggestion(Answer, kw_only=True):
+    """Something that could be typed."""
+
+    text: str
+    kind: str
+    """`field`, `value` or `keyword`."""
+    doc: str | None = None
+    count: int | None = None
+    """How often it was seen among the newest events."""
+
+
+class Completion(Answer, omit_defaults=False, kw_only=True):
+    """`GET /api/filter/complete`."""
+
+    start: int
+    """What is chosen replaces the characters from here, counted from 0, ..."""
+    end: int
+    """... to here."""
+    items: list[Suggestion]
+    error: FilterProblem | None = None

@@ -145,8 +145,17 @@ class Stream:
         self._clients.add(client)
         return client
 
+    @property
+    def clients(self) -> int:
+        """How many streams are open."""
+        return len(self._clients)
+
     def disconnect(self, client: Client) -> None:
         self._clients.discard(client)
+
+    def watched(self) -> bool:
+        """Whether anybody watches."""
+        return bool(self._clients)
 
     def publish(self, stored: Sequence[Stored]) -> None:
         """Show entries that were just stored, in the order of their `seq`."""

@@ -19,11 +19,10 @@ from brakit_server.analysis.point import point_of
 from brakit_server.analysis.rules import load
 from brakit_server.analysis.shape import unified
 from brakit_server.analysis.timeline import Timeline
-from brakit_server.analysis.window import Window
-from brakit_server.answers import StatefulIssue
-from brakit_server.records import Callsite, Entry, Error, Fetch, Frame, Log, Query, Request, Span
+from brakit_server.analysis.windows import Windows
+from brakit_server.answers import Run, StatefulIssue
+from brakit_server.records import KINDS, AuthCheck, Callsite, Entry, Error, Fetch, Frame, Job, Log, Query, Request, Span
 from brakit_server.stores import Page, Stored, StoreUnavailable, Where
-from brakit_server.stores import Timeline as StoredTimeline
 
 T0 = 1_760_000_000_000.0
 SITE = ("app/orders.py", 42, "list_orders")
@@ -114,8 +113,16 @@ class Make:
     def log(self, message: str = "hello", *, owner: str | None = "r1") -> Log:
         return Log(**self._entry("l", owner), level="info", message=message)
 
-    def span(self, *, owner: str | None = "r1") -> Span:
-        return Span(**self._entry("s", owner), name="work", duration_ms=1.0, span_id="5" * 16)
+    def span(self, *, owner: str | None = "r1", **more: Any) -> Span:
+        return Span(**{**self._entry("s", owner), "name": "work", "duration_ms": 1.0, "span_id": "5" * 16, **more})
+
+    def auth(self, *, owner: str | None = "r1", **more: Any) -> AuthCheck:
+        return AuthCheck(**{**self._entry("a", owner), "provider": "session", "result": "allowed", **more})
+
+    def job(
+        self, id: str = "j1", name: str = "send_invoices", *, ms: float = 100.0, status: str = "succeeded", **more: Any
+    ) -> Job:
+        return Job(**{**self._entry("j", None), "id": id, "name": name, "duration_ms": ms, "status": status, **more})
 
     def error(
         self,
@@ -166,9 +173,10 @@ class MemoryStore:
         self.saved: dict[str, StatefulIssue] = {}
         self.reads = 0
         self.unavailable = False
+        self.known: dict[str, Run] = {}
 
     def append(self, entries: list[Entry]) -> list[Stored]:
-        kinds = {Request: "request", Query: "db.query", Fetch: "fetch", Log: "log", Error: "error", Span: "span"}
+        kinds = {kind: name for name, kind in KINDS.items()}
         new = [Stored(len(self.stored) + n, kinds[type(entry)], entry) for n, entry in enumerate(entries, 1)]
         self.stored += new
         return new
@@ -178,20 +186,27 @@ class MemoryStore:
         found.sort(key=lambda request: request.timestamp, reverse=True)
         return Page(total=len(found), entries=found[: where.limit])
 
-    async def timelines(self, request_ids: list[str]) -> dict[str, StoredTimeline]:
+    async def jobs(self, where: Where) -> Page[Job]:
+        found = [each.entry for each in self.stored if isinstance(each.entry, Job)]
+        found.sort(key=lambda job: job.timestamp, reverse=True)
+        return Page(total=len(found), entries=found[: where.limit])
+
+    async def runs(self) -> list[Run]:
+        return list(self.known.values())
+
+    async def owners(self, ids: list[str]) -> dict[str, Request | Job]:
         self.reads += 1
         if self.unavailable:
             raise StoreUnavailable("the disk is full")
-        wanted = set(request_ids)
-        found = {
-            each.entry.id: StoredTimeline(request=each.entry, entries=[])
-            for each in self.stored
-            if isinstance(each.entry, Request) and each.entry.id in wanted
+        return {
+            each.entry.id: each.entry for each in self.stored if isinstance(each.entry, Request | Job) and each.entry.id in ids
         }
+
+    async def activity(self, owner_ids: list[str]) -> dict[str, list[Stored]]:
+        found: dict[str, list[Stored]] = {id: [] for id in owner_ids}
         for each in self.stored:
-            owner = each.entry.parent_request_id
-            if owner in found and not isinstance(each.entry, Request):
-                found[owner].entries.append(each)
+            if each.entry.parent_request_id in found and not isinstance(each.entry, Request | Job):
+                found[each.entry.parent_request_id].append(each)
         return found
 
     async def issues(self) -> list[StatefulIssue]:
@@ -236,26 +251,24 @@ class Bench:
 
 
 def judged(entries: list[Entry]) -> list[Finding]:
-    """What the rules find at the end, after every request of `entries` was judged in order."""
+    """What the rules find at the end, after every request and job of `entries` was judged in order."""
     judge = Judge(load())
-    requests = sorted((e for e in entries if isinstance(e, Request)), key=lambda request: request.timestamp + request.duration_ms)
-    ids = {request.id for request in requests}
+    roots = sorted((e for e in entries if isinstance(e, Request | Job)), key=lambda root: root.timestamp + root.duration_ms)
+    ids = {root.id for root in roots}
     found: dict[str, Finding] = {}
-    windows: dict[str, Window] = {}
-    ends: dict[str, list[Finding]] = {}
-    for request in requests:
-        timeline = Timeline(
-            request, [entry for entry in entries if entry.parent_request_id == request.id and entry is not request]
-        )
+    windows = Windows()
+    ends: dict[Any, list[Finding]] = {}
+    for root in roots:
+        timeline = Timeline(root, [entry for entry in entries if entry.parent_request_id == root.id and entry is not root])
         found.update({finding.identity: finding for finding in judge.timeline(timeline)})
-        if not request.is_static and not request.is_health_check:
-            endpoint = timeline.endpoint or ""
-            window = windows.setdefault(endpoint, Window(request.service, endpoint))
-            window.put(point_of(request, timeline))
-            ends[endpoint] = judge.window(window)[0]
+        window = windows.put(timeline, point_of(timeline), None, again=False, now=0.0)
+        if window is not None:
+            ends[timeline.place] = judge.window(window)[0]
     for entry in entries:
         if isinstance(entry, Error) and entry.parent_request_id not in ids:
             found.update({finding.identity: finding for finding in judge.timeline(Timeline(None, [entry]))})
+    for service in {window.service for window in windows.all()}:
+        ends[service] = judge.service(windows.of(service))[0]
     assert judge.quarantined == []
     return [*found.values(), *itertools.chain.from_iterable(ends.values())]
 

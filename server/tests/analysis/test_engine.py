@@ -196,7 +196,7 @@ def owner(n: int, i: int) -> str:
 
 
 async def test_the_store_may_be_away_for_a_while(bench: Any, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brakit_server.analysis.engine.RETRY_S", 0.05)
+    monkeypatch.setattr("brakit_server.analysis.saving.RETRY_S", 0.05)
     bench.store.unavailable = True
     bench.engine.observe(bench.store.append(loop(make, "r1")))
     await until(bench.engine.issues)
@@ -270,7 +270,7 @@ class Endless(Rule):
 @pytest.mark.parametrize("rule", [Broken, Endless])
 async def test_a_bad_rule_is_set_aside_and_the_others_go_on(bench: Any, make: Any, rule: type[Rule]) -> None:
     bad = rule()
-    bench.engine._judge.rules.insert(0, bad)
+    bench.engine.judge.add(bad)
     for n in range(4):
         await bench.see(*loop(make, f"r{n}"))
     assert bench.engine.quarantined == [bad.id]
@@ -313,3 +313,91 @@ async def test_over_the_real_store(tmp_path: Path, make: Any) -> None:
     assert "7 times" in second.issues()[1].issue.desc
     await second.stop()
     await store.close()
+
+
+async def test_jobs_are_judged_as_requests_are(bench: Any, make: Any) -> None:
+    def run(id: str, *entries: Any, status: str = "succeeded") -> list[Any]:
+        return [*entries, make.job(id, "send_invoices", status=status)]
+
+    await bench.see(
+        *run("j1", *(make.query(params=f"p{n}", owner="j1") for n in range(8)), make.error(owner="j1"), status="failed")
+    )
+    errors, loops = bench.engine.issues()
+    assert [(i.issue.rule, i.issue.endpoint, i.issue.evidence) for i in (errors, loops)] == [
+        ("error", "send_invoices", ["j1"]),
+        ("n1", "send_invoices", ["j1"]),
+    ]
+    assert "8 times in one run" in loops.issue.desc
+    assert bench.engine.live_metrics() == []
+    await bench.see(*run("j2", status="retried"))
+    assert [i.clean_hits_since_last_seen for i in bench.engine.issues()] == [0, 0]
+    for n in range(5):
+        await bench.see(*run(f"good{n}"))
+    assert {i.state for i in bench.engine.issues()} == {"resolved"}
+    await bench.restart()
+    await bench.see(make.query(params="late", owner="good4"))
+    assert {i.state for i in bench.engine.issues()} == {"resolved"}
+
+
+async def test_a_job_in_flight_over_a_restart_is_complete(bench: Any, make: Any) -> None:
+    await bench.see(*(make.query(params=f"p{n}", owner="j1") for n in range(8)), make.error(owner="j1"))
+    job = make.job("j1", timestamp=make.now - 9)
+    bench.now = make.now + 1
+    await bench.restart()
+    await bench.see(job)
+    assert [(i.issue.rule, i.issue.endpoint) for i in bench.engine.issues()] == [
+        ("error", "send_invoices"),
+        ("n1", "send_invoices"),
+    ]
+
+
+async def test_a_request_with_very_many_queries_is_judged_in_steps(bench: Any, make: Any) -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while not bench.engine.issues():
+            turns += 1
+            await asyncio.sleep(0)
+
+    bench.engine.observe(bench.store.append(loop(make, "r1", 3_000)))
+    counting = asyncio.ensure_future(count())
+    await bench.engine.settle()
+    await counting
+    (issue,) = bench.engine.issues()
+    assert "3000 times" in issue.issue.desc
+    assert turns > 1
+
+
+async def test_what_is_found_in_windows_is_counted_by_requests(bench: Any, make: Any) -> None:
+    requests = [make.request(f"r{n}", ms=900) for n in range(7)]
+    bench.engine.observe(bench.store.append(requests[:4]))
+    await bench.engine.settle()
+    await bench.see(*requests[4:])
+    (issue,) = bench.engine.issues()
+    assert (issue.issue.rule, issue.occurrences, issue.issue.evidence[0]) == ("slow", 7, "r6")
+
+
+async def test_the_server_does_not_wait_for_the_rebuilding(
+    new_bench: NewBench, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("brakit_server.analysis.engine.START_S", 0.01)
+    bench = await new_bench()
+    for n in range(4):
+        await bench.see(make.request(f"r{n}"))
+    free = asyncio.Event()
+    activity = bench.store.activity
+
+    async def slow(ids: list[str]) -> Any:
+        await free.wait()
+        return await activity(ids)
+
+    monkeypatch.setattr(bench.store, "activity", slow)
+    await bench.restart()
+    bench.engine.observe(bench.store.append(loop(make, "new")))
+    await asyncio.sleep(0.4)
+    assert bench.engine.issues() == []
+    free.set()
+    await until(bench.engine.issues)
+    await until(lambda: bench.engine.live_metrics()[0].summary.total_requests == 5)
+    await bench.engine.stop()

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from brakit_server.analysis import issues as life
 from brakit_server.analysis.finding import Finding
-from brakit_server.analysis.issues import Issues
+from brakit_server.analysis.issues import Hits, Issues
 from brakit_server.answers import StatefulIssue
 
 MINUTE = 60_000.0
@@ -27,6 +28,18 @@ def finding(subject: str = "s", severity: Any = "warning", **more: Any) -> Findi
     return Finding(**{**fields, **more})
 
 
+def clean(
+    issues: Issues,
+    root: Any,
+    now: float,
+    place: tuple[str | None, str | None] = PLACE,
+    rules: Callable[[str], bool] = lambda _: True,
+) -> None:
+    hits = Hits()
+    hits.add(root)
+    issues.clean(place, rules, (), hits, now)
+
+
 def only(issues: Issues) -> StatefulIssue:
     (issue,) = issues.all()
     return issue
@@ -43,7 +56,7 @@ def test_a_wont_fix_stays_and_does_not_regress(make: Any) -> None:
     issues.found(finding(), 0, count=True)
     issues.report(finding().identity, "wont_fix", "by design")
     for _ in range(life.CLEAN_HITS):
-        issues.clean(make.request(), PLACE, (), (), 1)
+        clean(issues, make.request(), 1)
     assert only(issues).state == "resolved"
     issues.found(finding(), 2, count=True)
     assert (only(issues).state, only(issues).occurrences, only(issues).ai_status) == ("resolved", 2, "wont_fix")
@@ -58,7 +71,7 @@ def test_what_comes_back_needs_longer_to_be_resolved(make: Any) -> None:
         assert only(issues).clean_hits_needed == needed
         for hit in range(needed):
             assert only(issues).state in ("open", "regressed"), hit
-            issues.clean(make.request(), PLACE, (), (), 1)
+            clean(issues, make.request(), 1)
         assert only(issues).state == "resolved"
 
 
@@ -77,7 +90,7 @@ def test_resolved_and_stale_are_forgotten_in_the_end(make: Any) -> None:
     issues = Issues()
     issues.found(finding(), 0, count=True)
     for _ in range(life.CLEAN_HITS):
-        issues.clean(make.request(), PLACE, (), (), 5)
+        clean(issues, make.request(), 5)
     assert only(issues).resolved_at == 5
     issues.take_changes()
     issues.sweep(life.RESOLVED_KEPT_MS + 6, lambda _: 0.0)
@@ -90,9 +103,9 @@ def test_clean_hits_need_a_request_that_got_as_far(make: Any) -> None:
     issues.found(finding(), 0, count=True)
     issues.found(finding(rule="error", category="reliability"), 0, count=True)
     for request in (make.request(status=404), make.request(status=502), make.request(cancelled=True), make.request()):
-        issues.clean(request, PLACE, (), (), 1)
-    issues.clean(make.request(), PLACE, (), {"n1"}, 1)
-    issues.clean(make.request(), ("other", PLACE[1]), (), (), 1)
+        clean(issues, request, 1)
+    clean(issues, make.request(), 1, rules=lambda rule: rule != "n1")
+    clean(issues, make.request(), 1, place=("other", PLACE[1]))
     assert {i.issue.rule: i.clean_hits_since_last_seen for i in issues.all()} == {"n1": 1, "error": 3}
 
 

@@ -63,7 +63,7 @@ def test_no_baseline_of_too_little() -> None:
 
 def test_streams_and_refusals_have_no_say_in_durations(make: Any) -> None:
     stream = make.request("s", response_headers={"content-type": "text/event-stream"})
-    assert not point_of(stream, Timeline(stream, [])).timed()
+    assert not point_of(Timeline(stream, [])).timed()
     assert not point(1, status=404).timed()
     assert point(1, status=503).timed()
 
@@ -72,5 +72,5 @@ def test_work_after_the_response_is_no_part_of_it(make: Any) -> None:
     request = make.request(ms=50)
     during = make.query(timestamp=request.timestamp + 1, ms=10, fetch_ms=5)
     after = make.query(timestamp=request.timestamp + 80, ms=500)
-    figures = point_of(request, Timeline(request, [after, during]))
+    figures = point_of(Timeline(request, [after, during]))
     assert (figures.queries, figures.query_ms, figures.app_ms) == (2, 15, 35)

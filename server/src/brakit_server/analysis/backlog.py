@@ -1,20 +1,26 @@
-"""`Backlog`: requests on their way to be judged, and for a while after. Bounded in requests and in events."""
+"""`Backlog`: requests and jobs on their way to be judged, and for a while after. Bounded in owners and in events."""
 
 from __future__ import annotations
 
-from brakit_server.records import Entry, Request
+from collections.abc import Sequence
 
-EVENTS_PER_REQUEST = 5_000
+from brakit_server.analysis.point import Point
+from brakit_server.analysis.shapes import ShapeTotals
+from brakit_server.analysis.timeline import Root
+from brakit_server.records import Entry, Error, Job, Request
+from brakit_server.stores import Stored
+
+EVENTS_PER_OWNER = 20_000
 """Events of one request that are looked at; more are left to the store."""
 
 WAITING = 2_000
-"""Owners whose request has not arrived."""
+"""Owners that have not arrived."""
 
 JUDGED = 500
-"""Requests that are kept after they were judged, for events that come late."""
+"""Owners that are kept after they were judged, for events that come late."""
 
 DUE = 10_000
-"""Requests that are to be judged. When more come than can be judged, the oldest are given up."""
+"""Owners that are to be judged. When more come than can be judged, the oldest are counted and not judged."""
 
 EVENTS = 100_000
 """Events that are held in all."""
@@ -24,15 +30,15 @@ ABSENT = 50_000
 
 
 class Held:
-    """A request, or a place for one, with the events that have arrived."""
+    """A request or job, or a place for one, with the events that have arrived."""
 
-    __slots__ = ("arrived", "entries", "errors", "found", "id", "judged", "request", "reread")
+    __slots__ = ("arrived", "entries", "errors", "first", "found", "id", "judged", "last", "point", "reread", "root", "shapes")
 
     def __init__(self, id: str, arrived: float) -> None:
         self.id = id
         self.arrived = arrived
-        """By the event loop's clock, seconds: the first event; when it is due, the last one to make it so."""
-        self.request: Request | None = None
+        """By the event loop's clock, seconds: the first event; when it is due, what made it so."""
+        self.root: Root | None = None
         self.entries: list[Entry] = []
         self.found: set[str] = set()
         """Identities of findings that were counted."""
@@ -40,61 +46,71 @@ class Held:
         self.reread = False
         """Events of it are in the store only."""
         self.errors = 0
-        """Errors that were judged while the request had not come."""
+        """Errors that were judged while the owner had not come."""
+        self.first = 0
+        """`seq` of what made it due."""
+        self.last = 0
+        """The highest `seq` of its events."""
+        self.point: Point | None = None
+        """Its figures as they were counted."""
+        self.shapes: ShapeTotals = {}
+        """What was counted of its statements."""
 
 
 class Backlog:
-    """Every held request is in exactly one of three places: waiting (for its request event), due, judged."""
+    """Every held owner is in exactly one of three places: waiting (for its own event), due, judged."""
 
     def __init__(self, started: float) -> None:
         self.waiting: dict[str, Held] = {}
         self.due: dict[str, Held] = {}
         self.judged: dict[str, Held] = {}
+        self.dismissed: list[Held] = []
+        """Those that are not judged because too many came: their figures are still to be counted."""
         self.given_up = 0
-        """Requests that were not judged because too many came."""
+        """How many they were."""
         self._started = started
         self._absent: dict[str, bool] = {}
         self._kept = 0
 
-    def request(self, request: Request, now: float) -> None:
-        """A request event arrived. Epoch milliseconds of the server's start tell whether its events may have come before."""
-        held = self.due.get(request.id) or self._leave(request.id) or Held(request.id, now)
-        if request.id in self._absent:
-            held.judged = self._absent.pop(request.id) or held.judged
-            held.reread = True
-        if request.timestamp < self._started:
-            held.reread = True
-        held.request = request
-        self._make_due(held, now)
+    def take_in(self, stored: Sequence[Stored], now: float) -> None:
+        """Events were stored."""
+        owner: str | None = None
+        held: Held | None = None
+        for each in stored:
+            entry = each.entry
+            if isinstance(entry, Request | Job):
+                self.root(entry, each.seq, now)
+                owner = None
+            elif entry.parent_request_id:
+                # Most events come in a row with others of their owner.
+                if entry.parent_request_id != owner or held is None:
+                    owner = entry.parent_request_id
+                    held = self._place_for(owner, each.seq, now)
+                if len(held.entries) < EVENTS_PER_OWNER:
+                    held.entries.append(entry)
+                    self._kept += 1
+                held.last = each.seq
+                if self._kept > EVENTS or len(self.waiting) > WAITING:
+                    self._bound()
+                    owner = None
+            elif isinstance(entry, Error):
+                self._alone(entry, each.seq, now)
         self._bound()
 
-    def event(self, entry: Entry, owner: str, now: float) -> None:
-        """Another event arrived; `owner` is the request that it belongs to."""
-        held = self.due.get(owner) or self.waiting.get(owner)
-        if held is None:
-            held = self._leave(owner)
-            if held is None and self._absent.get(owner):
-                del self._absent[owner]
-                held = Held(owner, now)
-                held.judged = held.reread = True
-            if held is not None:
-                self._make_due(held, now)
-            else:
-                held = self.waiting[owner] = Held(owner, now)
-        if len(held.entries) < EVENTS_PER_REQUEST:
-            held.entries.append(entry)
-            self._kept += 1
-        self._bound()
-
-    def alone(self, entry: Entry, now: float) -> None:
-        """An event arrived that nothing owns, and that is to be judged by itself."""
-        held = Held(entry.id, now)
-        held.entries.append(entry)
-        self._make_due(held, now)
-        self._bound()
+    def root(self, root: Root, seq: int, now: float) -> None:
+        """A request or job arrived. Epoch milliseconds of the server's start tell whether its events may have come before."""
+        held = self.due.get(root.id) or self._leave(root.id) or Held(root.id, now)
+        if root.id in self._absent:
+            held.judged = self._absent.pop(root.id) or held.judged
+            held.reread = True
+        if root.timestamp < self._started:
+            held.reread = True
+        held.root = root
+        held.last = max(held.last, seq)
+        self._make_due(held, seq, now)
 
     def take_due(self, before: float) -> Held | None:
-        """The request that has been due longest, if since `before` (event loop's clock) or earlier."""
+        """The one that has been due longest, if since `before` (event loop's clock) or earlier."""
         for id, held in self.due.items():
             if held.arrived > before:
                 return None
@@ -109,25 +125,27 @@ class Backlog:
         late = self._leave(held.id)
         if late is not None:
             held.entries += late.entries
-            self._make_due(held, now)
+            held.last = max(held.last, late.last)
+            self._make_due(held, late.first, now)
         elif held.id not in self.due:
             self.judged[held.id] = held
             self._kept += len(held.entries)
-        self._bound()
+        if self._kept > EVENTS or len(self.judged) > JUDGED:
+            self._bound()
 
     def wait(self, held: Held) -> None:
-        """Its request is not there after all."""
+        """Its owner is not there after all."""
         if held.id not in self.due and held.id not in self.waiting:
             self.waiting[held.id] = held
             self._kept += len(held.entries)
             self._bound()
 
     def remember(self, id: str) -> None:
-        """A request was judged before this server's start."""
+        """It was judged before this server's start."""
         self._forget(id, judged=True)
 
     def overdue(self, before: float) -> list[Held]:
-        """What has waited for its request since `before` (event loop's clock) or earlier. It goes on waiting."""
+        """What has waited for its owner since `before` (event loop's clock) or earlier. It goes on waiting."""
         return [held for held in self.waiting.values() if held.arrived <= before]
 
     def events(self) -> int:
@@ -138,12 +156,36 @@ class Backlog:
         """Forget all."""
         for place in (self.waiting, self.due, self.judged, self._absent):
             place.clear()
+        self.dismissed.clear()
         self._kept = 0
 
-    def _make_due(self, held: Held, now: float) -> None:
+    def _place_for(self, owner: str, seq: int, now: float) -> Held:
+        held = self.due.get(owner) or self.waiting.get(owner)
+        if held is None:
+            held = self._leave(owner)
+            if held is None and self._absent.get(owner):
+                del self._absent[owner]
+                held = Held(owner, now)
+                held.judged = held.reread = True
+            if held is not None:
+                self._make_due(held, seq, now)
+            else:
+                held = self.waiting[owner] = Held(owner, now)
+                held.first = seq
+        return held
+
+    def _alone(self, entry: Entry, seq: int, now: float) -> None:
+        """An event that nothing owns, and that is to be judged by itself."""
+        held = Held(entry.id, now)
+        held.entries.append(entry)
+        held.last = seq
+        self._make_due(held, seq, now)
+
+    def _make_due(self, held: Held, seq: int, now: float) -> None:
         """`held` is in no place; the events that it brings are counted here."""
         if held.id not in self.due:
             held.arrived = now
+            held.first = seq
             self.due[held.id] = held
             self._kept += len(held.entries)
 
@@ -164,9 +206,12 @@ class Backlog:
             self._forget(id, judged=False)
         while len(self.due) > DUE or (self._kept > EVENTS and len(self.due) > 1):
             id = next(iter(self.due))
-            self._kept -= len(self.due.pop(id).entries)
+            held = self.due.pop(id)
+            self._kept -= len(held.entries)
             self._forget(id, judged=True)
             self.given_up += 1
+            if held.root is not None or held.judged:
+                self.dismissed.append(held)
 
     def _forget(self, id: str, *, judged: bool) -> None:
         self._absent.pop(id, None)

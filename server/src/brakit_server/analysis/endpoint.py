@@ -1,10 +1,12 @@
-"""The key of an endpoint: what requests have in common that differ in ids only."""
+"""The key of an endpoint, and of what is called: what requests have in common that differ in ids only."""
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from urllib.parse import urlsplit
 
-from brakit_server.records import Request
+from brakit_server.records import Fetch, Request
 
 _DIGITS = re.compile(r"\d+")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
@@ -21,3 +23,17 @@ def key_of(request: Request) -> str:
 def templated(path: str) -> str:
     """The path with ids replaced: all digits, UUIDs, ULIDs, and hex of 12 characters and more with a digit in it."""
     return "/".join(":id" if any(kind.fullmatch(part) for kind in _IDS) else part for part in path.split("/"))
+
+
+def target_of(fetch: Fetch) -> str:
+    """What an outgoing call is to: `METHOD host/path` with ids in the path replaced."""
+    return _target(fetch.method, fetch.url)
+
+
+@lru_cache(maxsize=2048)
+def _target(method: str, url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return f"{method} {url}"
+    return f"{method} {parts.netloc.rpartition('@')[2]}{templated(parts.path)}"

@@ -1,4 +1,4 @@
-"""`Engine`: judges each request once, shortly after it arrived, and again only when events of it come late.
+"""`Engine`: judges each request and job once, shortly after it arrived, and again only when events of it come late.
 
 The work is proportional to what arrives; nothing looks through the store, except once at the start. Everything runs on the event
 loop in slices of a few milliseconds.
@@ -8,35 +8,39 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
 from typing import Literal
 
-from brakit_server.analysis.backlog import EVENTS_PER_REQUEST, Backlog, Held
-from brakit_server.analysis.figures import history, live
+from brakit_server.analysis.backlog import EVENTS_PER_OWNER, Backlog, Held
+from brakit_server.analysis.figures import Cache
 from brakit_server.analysis.finding import Finding
-from brakit_server.analysis.issues import Issues, Place
+from brakit_server.analysis.issues import Hits, Issues
 from brakit_server.analysis.judge import Judge
 from brakit_server.analysis.point import point_of
-from brakit_server.analysis.rules import load
-from brakit_server.analysis.timeline import Timeline
-from brakit_server.analysis.window import Window
+from brakit_server.analysis.rules import Level, load
+from brakit_server.analysis.saving import Saving
+from brakit_server.analysis.timeline import Place, Root, Timeline
+from brakit_server.analysis.windows import Windows
 from brakit_server.answers import Category, EndpointMetrics, LiveEndpointData, State, StatefulIssue
-from brakit_server.records import Entry, Error, Job, Request
-from brakit_server.stores import Store, Stored, StoreUnavailable, Where
-from brakit_server.stores import Timeline as StoredTimeline
+from brakit_server.records import Entry, Error
+from brakit_server.stores import Resource, Store, Stored, StoreUnavailable, Where
 
 log = logging.getLogger(__name__)
 
 JUDGE_AFTER_S = 0.3
 """Wait after the request event: most of its other events are there by then."""
 
-SLICE_S = 0.008
+SLICE_S = 0.005
 """The loop is held at most about so long."""
 
-SAVE_AFTER_S = 0.4
-"""Changes of issues are collected for so long before they are saved and published."""
+LARGE = 1_000
+"""Events of one owner from which on the loop goes on between one rule and the next."""
+
+WINDOWS_S = 0.25
+"""Endpoints with new requests are judged so often while there is always something else to do."""
 
 RETRY_S = 2.0
 """Wait before the store is asked again when it was unavailable."""
@@ -47,19 +51,22 @@ STOP_S = 1.0
 SWEEP_S = 30.0
 
 ORPHAN_S = 60.0
-"""Errors whose request has not come by then count as outside any request."""
+"""Errors whose owner has not come by then count as outside any."""
 
 REBUILT = 1000
-"""Newest requests from which windows are rebuilt at the start."""
+"""Newest requests, and newest jobs, from which windows are rebuilt at the start."""
+
+START_S = 0.25
+"""The server waits for that so long; beyond, it goes on while requests come."""
 
 REREAD = 50
-"""Requests that are read again from the store at a time."""
+"""Owners that are read again from the store at a time."""
 
 UNSAVED_MS = 10_000.0
 """Requests this much older than the newest may have been stored but not judged when the last server died."""
 
-ENDPOINTS = 500
-"""Windows that are kept; the one that has been without traffic longest goes first."""
+RUNS = 1_000
+"""Processes of which the git revision is remembered."""
 
 
 def epoch_ms() -> float:
@@ -69,7 +76,7 @@ def epoch_ms() -> float:
 class Engine:
     """The analysis of one project. `settings` may have a table `rules`. Raises `rules.SettingError`.
 
-    `on_issues` is called on the event loop with all issues, a short while after some of them changed.
+    `on_issues` is called on the event loop with all issues, a short while after some of them changed, if `watched` says so.
     """
 
     def __init__(
@@ -79,67 +86,66 @@ class Engine:
         project: str,
         settings: dict[str, object],
         on_issues: Callable[[list[StatefulIssue]], None],
+        watched: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = epoch_ms,
     ) -> None:
         self.project = project
+        self.judge = Judge(load(settings.get("rules")))
         self._store = store
-        self._publish = on_issues
         self._clock = clock
-        self._judge = Judge(load(settings.get("rules")))
         self._issues = Issues()
-        self._windows: dict[Place, Window] = {}
+        self._saving = Saving(store, on_issues, watched)
+        self._windows = Windows()
+        self._figures = Cache()
         self._backlog = Backlog(clock())
+        self._revisions: dict[str, str] = {}
         self._reread: list[Held] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._reading = asyncio.Lock()
-        self._saving = asyncio.Lock()
         self._cleared = 0
-        self._save_planned = False
         self._timer: asyncio.TimerHandle | None = None
+        self._windows_at = 0.0
         self._running = False
+        self._rebuilt = asyncio.Event()
+        self._slow: set[asyncio.Task[None]] = set()
+        self._by_timeline = functools.partial(self._decides, "timeline", ())
 
     @property
     def quarantined(self) -> list[str]:
         """Ids of rules that failed or took too long several times, and are not asked any more."""
-        return self._judge.quarantined
+        return self.judge.quarantined
+
+    @property
+    def behind(self) -> int:
+        """Requests and jobs that are to be judged."""
+        return len(self._backlog.due) + len(self._reread)
+
+    @property
+    def given_up(self) -> int:
+        """Requests and jobs since the start that were not judged because too many came."""
+        return self._backlog.given_up
 
     async def start(self) -> None:
-        """Load issues and rebuild the windows from the newest requests. Raises `StoreUnavailable`."""
+        """Load issues and begin to rebuild the windows from the newest requests. Raises `StoreUnavailable`."""
         self._issues = Issues(await self._store.issues())
-        page = await self._store.requests(Where(limit=REBUILT))
-        requests = sorted(page.entries, key=lambda request: request.timestamp + request.duration_ms)
-        ended = {request.id: request.timestamp + request.duration_ms for request in requests}
-        counted = {
-            issue.issue_id: max((ended.get(id, 0.0) for id in issue.issue.evidence), default=0.0) for issue in self._issues.all()
-        }
-        for begin in range(0, len(requests), REREAD):
-            part = requests[begin : begin + REREAD]
-            timelines = await self._store.timelines([request.id for request in part])
-            for request in part:
-                known = timelines.get(request.id)
-                entries = [stored.entry for stored in known.entries] if known else []
-                with _failing_alone(request.id):
-                    self._rebuild(request, Timeline(request, entries), ended, counted)
+        self._revisions = {run.run: run.revision for run in await self._store.runs() if run.revision}
         self._running = True
+        self._plan(self._rebuild())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(START_S):
+                await self._rebuilt.wait()
         self._plan(self._sweeping())
         self._changed()
-        self._arm()
 
-    def observe(self, stored: list[Stored]) -> None:
-        """Take in what was just stored. Cheap; to be called on the event loop."""
-        now = asyncio.get_running_loop().time()
-        for each in stored:
-            entry = each.entry
-            if isinstance(entry, Request):
-                self._backlog.request(entry, now)
-            elif isinstance(entry, Job):
-                # An owner as a request is, which the rules do not know: no part of the request that enqueued it.
-                continue
-            elif entry.parent_request_id:
-                self._backlog.event(entry, entry.parent_request_id, now)
-            elif isinstance(entry, Error):
-                self._backlog.alone(entry, now)
-        self._arm()
+    def observe(self, stored: list[Stored], resource: Resource | None = None) -> None:
+        """Take in what was just stored, and who sent it. Cheap; to be called on the event loop."""
+        if resource is not None and resource.revision and self._revisions.get(resource.run) != resource.revision:
+            self._revisions[resource.run] = resource.revision
+            while len(self._revisions) > RUNS:
+                del self._revisions[next(iter(self._revisions))]
+        self._backlog.take_in(stored, asyncio.get_running_loop().time())
+        if self._timer is None:
+            self._arm()
 
     async def settle(self, seconds: float = float("inf")) -> None:
         """Judge all that has arrived, without waiting for more, and save; what is not done after `seconds` is left.
@@ -147,11 +153,16 @@ class Engine:
         Raises `StoreUnavailable`.
         """
         until = time.monotonic() + seconds
+        if self._running:
+            await self._rebuilt.wait()
         while (self._backlog.due or self._reread) and time.monotonic() < until:
             while time.monotonic() < until and (held := self._backlog.take_due(float("inf"))) is not None:
                 self._take(held)
             await self._read_again()
-        await self._save()
+            await asyncio.gather(*self._slow)
+        self._judge_windows(until)
+        self._judge_services()
+        await self._saving.now(self._issues)
 
     async def stop(self) -> None:
         """Judge and save what is left, and end."""
@@ -181,28 +192,37 @@ class Engine:
         self._reread.clear()
         self._windows.clear()
         self._issues.clear()
-        await self._save()
+        await self._saving.now(self._issues)
 
     def live_metrics(self) -> list[LiveEndpointData]:
         """Figures of every endpoint with its newest requests, slowest first."""
-        return live(self._windows.values())
+        return self._figures.live(self._windows.all())
 
     def metrics(self, endpoint: str | None = None) -> list[EndpointMetrics]:
         """Figures by run of every endpoint, or of the one named."""
-        return history(self._windows.values(), endpoint)
+        return self._figures.history(self._windows.all(), endpoint)
 
     def _arm(self) -> None:
-        if self._timer is None and self._running and self._backlog.due:
-            loop = asyncio.get_running_loop()
+        if self._timer is not None or not self._running or not self._rebuilt.is_set():
+            return
+        loop = asyncio.get_running_loop()
+        if self._backlog.due:
             oldest = next(iter(self._backlog.due.values())).arrived
-            self._timer = loop.call_later(max(0.002, oldest + JUDGE_AFTER_S - loop.time()), self._tick)
+            self._timer = loop.call_later(max(0.001, oldest + JUDGE_AFTER_S - loop.time()), self._tick)
+        elif self._windows.dirty:
+            self._timer = loop.call_later(0.001, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
         until = time.perf_counter() + SLICE_S
-        before = asyncio.get_running_loop().time() - JUDGE_AFTER_S
-        while time.perf_counter() < until and (held := self._backlog.take_due(before)) is not None:
-            self._take(held)
+        now = asyncio.get_running_loop().time()
+        if now - self._windows_at < WINDOWS_S or not self._windows.dirty:
+            while time.perf_counter() < until and (held := self._backlog.take_due(now - JUDGE_AFTER_S)) is not None:
+                self._take(held)
+        if time.perf_counter() < until:
+            self._windows_at = now
+            self._judge_windows(time.monotonic() + max(0.0, until - time.perf_counter()))
+        self._changed()
         self._arm()
 
     def _take(self, held: Held) -> None:
@@ -210,17 +230,22 @@ class Engine:
             self._reread.append(held)
             if self._running and len(self._reread) == 1 and not self._reading.locked():
                 self._plan(self._read_again())
+        elif self._running and len(held.entries) > LARGE:
+            task = self._plan(self._pass_slowly(held))
+            self._slow.add(task)
+            task.add_done_callback(self._slow.discard)
         else:
             with _failing_alone(held.id):
                 self._pass(held)
 
     async def _read_again(self) -> None:
-        """Complete from the store those requests whose events are not all here, and judge them."""
+        """Complete from the store those whose events are not all here, and judge them."""
         async with self._reading:
             while self._reread:
                 part, cleared = self._reread[:REREAD], self._cleared
+                ids = [held.id for held in part]
                 try:
-                    timelines = await self._store.timelines([held.id for held in part])
+                    roots, events = await self._store.owners(ids), await self._store.activity(ids)
                 except StoreUnavailable:
                     if not self._running:
                         raise
@@ -230,99 +255,141 @@ class Engine:
                     del self._reread[: len(part)]
                     for held in part:
                         with _failing_alone(held.id):
-                            self._complete(held, timelines.get(held.id))
+                            self._complete(held, roots.get(held.id), events.get(held.id, []))
+        self._arm()
 
-    def _complete(self, held: Held, known: StoredTimeline | None) -> None:
+    def _complete(self, held: Held, root: Root | None, events: list[Stored]) -> None:
         held.reread = False
-        if known is not None:
-            held.request = known.request
-            held.entries = [stored.entry for stored in known.entries[:EVENTS_PER_REQUEST]]
-        if held.request is not None:
+        if root is not None:
+            held.root = root
+            held.entries = [stored.entry for stored in events[:EVENTS_PER_OWNER]]
+        if held.root is not None:
             self._pass(held)
         else:
             held.judged = False
             self._backlog.wait(held)
 
     def _pass(self, held: Held) -> None:
-        """Judge one request, or an event that none owns."""
-        timeline = Timeline(held.request, held.entries)
-        findings = self._judge.timeline(timeline)
-        undecided: set[str] = set()
-        if held.request is not None:
-            window = self._window(timeline, again=held.judged)
-            if window is not None:
-                more, undecided = self._judge.window(window)
-                findings += more
-        self._count(held, timeline, findings, undecided)
-        if held.request is not None:
-            self._backlog.keep(held, asyncio.get_running_loop().time())
-        self._changed()
+        """Judge one request or job, or an event that none owns."""
+        timeline = self._timeline(held)
+        self._conclude(held, timeline, self.judge.timeline(timeline))
 
-    def _count(self, held: Held, timeline: Timeline, findings: Iterable[Finding], undecided: set[str]) -> None:
+    async def _pass_slowly(self, held: Held) -> None:
+        """The same for one that has very many events, with pauses."""
+        with _failing_alone(held.id):
+            cleared, timeline = self._cleared, self._timeline(held)
+            findings: list[Finding] = []
+            for found in self.judge.steps(timeline):
+                findings += found
+                await asyncio.sleep(0)
+            if cleared == self._cleared:
+                self._conclude(held, timeline, findings)
+                self._arm()
+
+    def _timeline(self, held: Held) -> Timeline:
+        run = held.root.run if held.root is not None else None
+        return Timeline(held.root, held.entries, self._revisions.get(run) if run else None)
+
+    def _conclude(self, held: Held, timeline: Timeline, findings: list[Finding]) -> None:
         now = self._clock()
+        self._count(held, findings, now)
+        if held.root is not None:
+            again, known = held.judged, held.point is not None
+            held.point = point_of(timeline)
+            self._windows.put(timeline, held.point, held.shapes if known or not again else None, again=again, now=now)
+            if not again:
+                hits = Hits()
+                hits.add(held.root)
+                self._issues.clean(timeline.place, self._by_timeline, held.found, hits, now)
+            self._backlog.keep(held, asyncio.get_running_loop().time())
+
+    def _count(self, held: Held, findings: Iterable[Finding], now: float) -> None:
         for finding in findings:
             identity = finding.identity
             counted = identity in held.found or (held.judged and self._issues.names(identity, held.id))
             self._issues.found(finding, now, count=not counted)
             held.found.add(identity)
-        if held.request is not None and not held.judged:
-            place = (timeline.service, timeline.endpoint)
-            self._issues.clean(held.request, place, held.found, undecided, now)
 
-    def _window(self, timeline: Timeline, *, again: bool) -> Window | None:
-        """Add a request to the figures of its endpoint; None for requests that have no part in them."""
-        request = timeline.request
-        if request is None or timeline.endpoint is None or request.is_static or request.is_health_check:
-            return None
-        place = (request.service, timeline.endpoint)
-        window = self._windows.pop(place, None) or Window(*place)
-        self._windows[place] = window
-        window.put(point_of(request, timeline), again=again)
-        window.last_traffic = max(window.last_traffic, self._clock() if not again else 0.0)
-        while len(self._windows) > ENDPOINTS:
-            del self._windows[next(iter(self._windows))]
-        return window
+    def _judge_windows(self, until: float) -> None:
+        """Judge endpoints that have something new, until that time of the monotonic clock."""
+        dirty = self._windows.dirty
+        while dirty and time.monotonic() < until:
+            place = next(iter(dirty))
+            hits = dirty.pop(place)
+            window = self._windows.get(place)
+            if window is not None:
+                with _failing_alone(str(place)):
+                    self._judge_window(place, hits, *self.judge.window(window))
 
-    def _rebuild(self, request: Request, timeline: Timeline, ended: dict[str, float], counted: dict[str, float]) -> None:
-        """Take in a request from before the start. `ended`: when requests did, by id, in that order; `counted`: by issue, the
-        end of the newest request that it counts."""
-        end, newest = ended[request.id], next(reversed(ended.values()))
-        window = self._window(timeline, again=False)
-        if window is not None:
-            window.last_traffic = end
-        self._backlog.remember(request.id)
-        if end > newest - UNSAVED_MS:
-            for finding in self._judge.timeline(timeline):
-                if end > counted.get(finding.identity, 0.0):
-                    self._issues.found(finding, self._clock(), count=True)
+    def _judge_window(self, place: Place, hits: Hits, findings: list[Finding], undecided: set[str]) -> None:
+        now = self._clock()
+        for finding in findings:
+            self._issues.found(finding, now, count=hits.judged)
+        found = {finding.identity for finding in findings}
+        self._issues.clean(place, functools.partial(self._decides, "endpoint", undecided), found, hits, now)
+        self._windows.services.add(place[0])
 
-    def _changed(self) -> None:
-        if self._issues.dirty and self._running and not self._save_planned:
-            self._save_planned = True
-            self._plan(self._save_soon())
+    def _judge_services(self) -> None:
+        while self._windows.services:
+            service = self._windows.services.pop()
+            now = self._clock()
+            findings, undecided = self.judge.service(self._windows.of(service))
+            for finding in findings:
+                self._issues.found(finding, now, count=1)
+            found = {finding.identity for finding in findings}
+            self._issues.clean_service(service, functools.partial(self._decides, "service", undecided), found, now)
 
-    async def _save_soon(self) -> None:
-        await asyncio.sleep(SAVE_AFTER_S)
+    def _decides(self, level: Level, undecided: Collection[str], rule: str) -> bool:
+        return self.judge.decides(rule, level, undecided)
+
+    async def _rebuild(self) -> None:
+        """Windows, and what was stored but not judged before the start, from the newest requests and jobs."""
         while True:
             try:
-                self._save_planned = False
-                await self._save()
-                return
+                await self._rebuild_once()
             except StoreUnavailable:
-                self._save_planned = True
+                self._windows.clear()
                 await asyncio.sleep(RETRY_S)
+            else:
+                break
+        self._rebuilt.set()
+        self._arm()
 
-    async def _save(self) -> None:
-        async with self._saving:
-            if not self._issues.dirty:
+    async def _rebuild_once(self) -> None:
+        where, cleared = Where(limit=REBUILT), self._cleared
+        requests, jobs = await self._store.requests(where), await self._store.jobs(where)
+        roots: list[Root] = [*requests.entries, *jobs.entries]
+        roots.sort(key=lambda root: root.timestamp + root.duration_ms)
+        ended = {root.id: root.timestamp + root.duration_ms for root in roots}
+        counted = {
+            issue.issue_id: max((ended.get(id, 0.0) for id in issue.issue.evidence), default=0.0) for issue in self._issues.all()
+        }
+        for begin in range(0, len(roots), REREAD):
+            part = roots[begin : begin + REREAD]
+            events = await self._store.activity([root.id for root in part])
+            if cleared != self._cleared:
                 return
-            self._publish(self._issues.all())
-            changed, removed = self._issues.take_changes()
-            try:
-                await self._store.save_issues(changed, removed)
-            except BaseException:
-                self._issues.return_changes(changed, removed)
-                raise
+            for root in part:
+                with _failing_alone(root.id):
+                    self._take_back(root, [stored.entry for stored in events.get(root.id, [])], ended, counted)
+            await asyncio.sleep(0)
+        self._windows.dirty.clear()
+
+    def _take_back(self, root: Root, entries: list[Entry], ended: dict[str, float], counted: dict[str, float]) -> None:
+        """Take in a request from before the start. `ended`: when requests did, by id, in that order; `counted`: by issue, the
+        end of the newest request that it counts."""
+        end, newest = ended[root.id], next(reversed(ended.values()))
+        timeline = Timeline(root, entries[:EVENTS_PER_OWNER], self._revisions.get(root.run or ""))
+        self._windows.put(timeline, point_of(timeline), None, again=False, now=end)
+        self._backlog.remember(root.id)
+        if end > newest - UNSAVED_MS:
+            for finding in self.judge.timeline(timeline):
+                if end > counted.get(finding.identity, 0.0):
+                    self._issues.found(finding, self._clock(), count=1)
+
+    def _changed(self) -> None:
+        if self._running and self._saving.plan(self._issues):
+            self._plan(self._saving.soon(self._issues))
 
     async def _sweeping(self) -> None:
         while True:
@@ -335,8 +402,8 @@ class Engine:
             if len(errors) > held.errors:
                 held.errors = len(errors)
                 with _failing_alone(held.id):
-                    timeline = Timeline(None, errors)
-                    self._count(held, timeline, self._judge.timeline(timeline), set())
+                    self._count(held, self.judge.timeline(Timeline(None, errors)), self._clock())
+        self._judge_services()
         self._issues.sweep(self._clock(), self._last_traffic)
         self._changed()
 
@@ -344,10 +411,11 @@ class Engine:
         window = self._windows.get(place)
         return window.last_traffic if window is not None else 0.0
 
-    def _plan(self, work: Coroutine[object, object, None]) -> None:
+    def _plan(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 @contextlib.contextmanager

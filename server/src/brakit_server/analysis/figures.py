@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from weakref import WeakKeyDictionary
 
 from brakit_server.analysis.point import Point
 from brakit_server.analysis.window import RunFigures, Window
@@ -10,20 +11,31 @@ from brakit_server.answers import EndpointMetrics, EndpointSummary, LiveEndpoint
 from brakit_server.sketch import quantile
 
 
-def live(windows: Iterable[Window]) -> list[LiveEndpointData]:
-    """Every endpoint with its newest requests, slowest first."""
-    shown = [_live(window) for window in windows if window.points]
-    shown.sort(key=lambda each: (-each.summary.p95_ms, each.endpoint))
-    return shown
+class Cache:
+    """What was made of each window, as long as nothing changed in it."""
 
+    def __init__(self) -> None:
+        self._known: WeakKeyDictionary[Window, tuple[int, LiveEndpointData]] = WeakKeyDictionary()
 
-def history(windows: Iterable[Window], endpoint: str | None = None) -> list[EndpointMetrics]:
-    """Every endpoint, or the one named, with its figures by run, oldest run first."""
-    return [
-        EndpointMetrics(endpoint=window.endpoint, sessions=_sessions(window), data_points=_points(window))
-        for window in windows
-        if endpoint in (None, window.endpoint)
-    ]
+    def live(self, windows: Iterable[Window]) -> list[LiveEndpointData]:
+        """Every endpoint with its newest requests, slowest first."""
+        shown = [self._of(window) for window in windows if window.points and window.kind == "request"]
+        shown.sort(key=lambda each: (-each.summary.p95_ms, each.endpoint))
+        return shown
+
+    def history(self, windows: Iterable[Window], endpoint: str | None = None) -> list[EndpointMetrics]:
+        """Every endpoint, or the one named, with its figures by run, oldest run first."""
+        return [
+            EndpointMetrics(endpoint=known.endpoint, sessions=known.sessions, data_points=known.requests)
+            for known in (self._of(w) for w in windows if endpoint in (None, w.endpoint) and w.kind == "request")
+        ]
+
+    def _of(self, window: Window) -> LiveEndpointData:
+        version, known = self._known.get(window, (-1, None))
+        if known is None or version != window.version:
+            known = _live(window)
+            self._known[window] = (window.version, known)
+        return known
 
 
 def _live(window: Window) -> LiveEndpointData:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 
 import msgspec
 
-from brakit_server.answers import Category, Issue, Severity
+from brakit_server.answers import Category, Confidence, Issue, Severity
 from brakit_server.records import Callsite
 
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
@@ -17,8 +18,14 @@ EVIDENCE_LIMIT = 10
 """Ids that a finding or an issue names."""
 
 
+CRITICAL_SHARE = 0.20
+WARNING_SHARE = 0.05
+INFO_MS = 5.0
+"""What costs less in all is never worse than info, whatever its share."""
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One observation of one rule."""
+    """One observation of one rule. Rules make it with `Rule.finding`."""
 
     rule: str
     category: Category
@@ -38,12 +45,14 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     cost_ms: float | None = None
     """Milliseconds that a request would save."""
     sql: str | None = None
+    confidence: Confidence = "certain"
+    fix: str | None = None
+    """The change in code or settings, where it can be said to the letter."""
 
     @property
     def identity(self) -> str:
         """16 hex digits over service, rule, endpoint and subject."""
-        named = json.dumps([self.service, self.rule, self.endpoint, self.subject], ensure_ascii=False)
-        return hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return _identity(self.service, self.rule, self.endpoint, self.subject)
 
     def issue(self) -> Issue:
         """The finding as the API shows it."""
@@ -62,7 +71,30 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
             evidence=list(self.evidence[:EVIDENCE_LIMIT]),
             cost_ms=self.cost_ms,
             sql=self.sql,
+            confidence=self.confidence,
+            fix=self.fix,
         )
+
+
+@lru_cache(maxsize=4096)
+def _identity(*fields: str | None) -> str:
+    named = json.dumps(fields, ensure_ascii=False)
+    return hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def severity_by_cost(
+    cost_ms: float,
+    whole_ms: float,
+    *,
+    critical_share: float = CRITICAL_SHARE,
+    warning_share: float = WARNING_SHARE,
+    info_ms: float = INFO_MS,
+) -> Severity:
+    """How bad it is to lose `cost_ms` of the `whole_ms` that a request or job takes: by what it costs, not by how often it happens."""
+    part = cost_ms / whole_ms if whole_ms > 0 else 0.0
+    if cost_ms < info_ms or part < warning_share:
+        return "info"
+    return "critical" if part >= critical_share else "warning"
 
 
 def milliseconds(value: float) -> str:

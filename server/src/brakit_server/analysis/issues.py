@@ -8,8 +8,9 @@ from typing import Literal
 import msgspec
 
 from brakit_server.analysis.finding import EVIDENCE_LIMIT, SEVERITIES, Finding
+from brakit_server.analysis.timeline import Place
 from brakit_server.answers import Category, State, StatefulIssue
-from brakit_server.records import Request
+from brakit_server.records import Job, Request
 
 CLEAN_HITS = 5
 """Requests of the endpoint without it, one after the other, that make an issue resolved."""
@@ -32,8 +33,27 @@ WORDING_MS = 60_000.0
 
 _ALIVE = ("open", "fixing", "regressed")
 
-Place = tuple[str | None, str | None]
-"""Service and endpoint."""
+
+class Hits(msgspec.Struct):
+    """Requests or jobs that were judged, as far as they say anything about what was not found in them."""
+
+    judged: int = 0
+    """All of them."""
+    ended: int = 0
+    """Those that ran to their end, if only to refuse the client. One that was broken off did not get as far."""
+    succeeded: int = 0
+    """Those that did what they were asked for."""
+
+    def add(self, root: Request | Job) -> None:
+        """Count one more."""
+        self.judged += 1
+        if isinstance(root, Job):
+            fine = 1 if root.status in (None, "succeeded") else 0
+            self.ended += fine
+            self.succeeded += fine
+        elif not root.cancelled:
+            self.ended += root.status_code < 500
+            self.succeeded += root.status_code < 400
 
 
 def place_of(issue: StatefulIssue) -> Place:
@@ -71,8 +91,8 @@ class Issues:
         chosen.sort(key=lambda issue: (SEVERITIES.index(issue.issue.severity), -issue.last_seen_at, issue.issue_id))
         return chosen
 
-    def found(self, finding: Finding, now: float, *, count: bool) -> None:
-        """A request shows it. `count` is False when the same request was counted before."""
+    def found(self, finding: Finding, now: float, *, count: int) -> None:
+        """So many requests show it that were not counted before: 0 when the same request was."""
         issue = self._issues.get(finding.identity)
         self._changed.add(finding.identity)
         if issue is None:
@@ -85,7 +105,7 @@ class Issues:
                     issue=finding.issue(),
                     first_seen_at=now,
                     last_seen_at=now,
-                    occurrences=1,
+                    occurrences=max(1, count),
                     clean_hits_since_last_seen=0,
                     clean_hits_needed=CLEAN_HITS,
                 )
@@ -108,20 +128,32 @@ class Issues:
             issue.state = "regressed" if issue.state == "resolved" else "open"
             issue.resolved_at = None
 
-    def clean(self, request: Request, place: Place, found: Collection[str], undecided: Collection[str], now: float) -> None:
-        """A request of `place` was judged: issues of it that are not `found` had a clean hit, except those of rules that are
-        `undecided`. A request that failed did not get as far and proves nothing."""
+    def clean(self, place: Place, rules: Callable[[str], bool], found: Collection[str], hits: Hits, now: float) -> None:
+        """So many requests of `place` were judged by the `rules`: issues of these that are not `found` had clean hits."""
         for issue_id in self._places.get(place, ()):
             issue = self._issues[issue_id]
-            if issue_id in found or issue.state not in _ALIVE or issue.issue.rule in undecided:
-                continue
-            if request.cancelled or request.status_code >= (500 if issue.category == "reliability" else 400):
-                continue
-            issue.clean_hits_since_last_seen += 1
-            self._changed.add(issue_id)
-            if issue.clean_hits_since_last_seen >= issue.clean_hits_needed:
-                issue.state = "resolved"
-                issue.resolved_at = now
+            if issue.state in _ALIVE and issue_id not in found and rules(issue.issue.rule):
+                self._clean(issue, hits.ended if issue.category == "reliability" else hits.succeeded, now)
+
+    def clean_service(self, service: str | None, rules: Callable[[str], bool], found: Collection[str], now: float) -> None:
+        """All endpoints of a service were judged together by the `rules`: those of their issues that are not `found` had a hit."""
+        for issue in self._issues.values():
+            if (
+                issue.issue.service == service
+                and issue.state in _ALIVE
+                and issue.issue_id not in found
+                and rules(issue.issue.rule)
+            ):
+                self._clean(issue, 1, now)
+
+    def _clean(self, issue: StatefulIssue, hits: int, now: float) -> None:
+        if hits == 0:
+            return
+        issue.clean_hits_since_last_seen += hits
+        self._changed.add(issue.issue_id)
+        if issue.clean_hits_since_last_seen >= issue.clean_hits_needed:
+            issue.state = "resolved"
+            issue.resolved_at = now
 
     def sweep(self, now: float, last_traffic: Callable[[Place], float]) -> None:
         """Make stale what saw no traffic for long, and forget what was resolved or stale for long."""

@@ -1,15 +1,15 @@
-"""`Point`: the figures of one request, and on what it spent its time."""
+"""`Point`: the figures of one request or job, and on what it spent its time."""
 
 from __future__ import annotations
 
 from typing import Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
-from brakit_server.analysis.endpoint import templated
-from brakit_server.analysis.timeline import Timeline, busy_ms, took_ms
+from brakit_server.analysis.timeline import Kind, Timeline, busy_ms, took_ms
 from brakit_server.records import Callsite, Fetch, Query, Request
+
+_WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"})
 
 
 class Part(msgspec.Struct, kw_only=True):
@@ -26,19 +26,32 @@ class Part(msgspec.Struct, kw_only=True):
 
 
 class Point(msgspec.Struct, kw_only=True):
-    """One request of an endpoint, as far as figures need it. Times in milliseconds."""
+    """One request or job of an endpoint, as far as figures need it. Times in milliseconds."""
 
     request_id: str
+    """Id of the request or job."""
     run: str
     started: float
     duration_ms: float
     status: int
+    """Of a job: 200 when it succeeded, 500 when not."""
+    kind: Kind = "request"
+    revision: str | None = None
     queries: int = 0
     query_ms: float = 0.0
+    rows: int = 0
+    """Read or changed, as far as drivers told."""
     fetches: int = 0
     fetch_ms: float = 0.0
+    errors: int = 0
+    """Exceptions, those among them that the app handled."""
+    auth_checks: int = 0
+    written: tuple[str, ...] = ()
+    """Tables that it wrote to."""
+    size_bytes: int = 0
+    """Of the response."""
     stream: bool = False
-    """Open on purpose (server-sent events), or given up by the client: its duration says nothing."""
+    """Open on purpose (server-sent events, WebSocket), or given up by the client: its duration says nothing."""
     cold: bool = False
     """The first of its endpoint in its run."""
     top: Part | None = None
@@ -52,60 +65,80 @@ class Point(msgspec.Struct, kw_only=True):
         """Neither in the database nor waiting for another service."""
         return max(0.0, self.duration_ms - self.query_ms - self.fetch_ms)
 
+    @property
+    def failed(self) -> bool:
+        """A server error, or a job that did not succeed."""
+        return self.status >= 500
+
     def timed(self) -> bool:
         """Whether its duration says how fast the endpoint is: not for streams and refused requests."""
         return not self.stream and not 400 <= self.status < 500
 
 
-def point_of(request: Request, timeline: Timeline) -> Point:
-    """The figures of a request whose events are all there."""
-    content_type = request.response_headers.get("content-type", "")
+def point_of(timeline: Timeline) -> Point:
+    """The figures of a request or job whose events are all there. `timeline` must have a root."""
+    root = timeline.root
+    assert root is not None
+    queries, fetches = timeline.queries, timeline.fetches
+    rows = 0
+    written: tuple[str, ...] = ()
+    if queries:
+        rows = sum([query.row_count or 0 for query in queries])
+        written = tuple(
+            sorted({query.table for query in queries if query.operation in _WRITES and query.table and not query.error})
+        )
+    if isinstance(root, Request):
+        status, size, kind = root.status_code, root.response_size, "request"
+        stream = bool(root.cancelled or root.messages_sent is not None or root.messages_received is not None)
+        stream = stream or root.response_headers.get("content-type", "").startswith("text/event-stream")
+    else:
+        status, size, kind, stream = 200 if root.status in (None, "succeeded") else 500, 0, "job", False
     return Point(
-        request_id=request.id,
-        run=request.run or "",
-        started=request.timestamp,
-        duration_ms=request.duration_ms,
-        status=request.status_code,
-        queries=len(timeline.queries),
-        query_ms=busy_ms(timeline, timeline.queries),
-        fetches=len(timeline.fetches),
-        fetch_ms=busy_ms(timeline, timeline.fetches),
-        stream=bool(request.cancelled) or content_type.startswith("text/event-stream"),
-        top=_largest(timeline),
+        request_id=root.id,
+        run=root.run or "",
+        started=root.timestamp,
+        duration_ms=root.duration_ms,
+        status=status,
+        kind=kind,  # type: ignore[arg-type]
+        revision=timeline.revision,
+        queries=len(queries),
+        query_ms=busy_ms(timeline, queries) if queries else 0.0,
+        rows=rows,
+        fetches=len(fetches),
+        fetch_ms=busy_ms(timeline, fetches) if fetches else 0.0,
+        errors=len(timeline.errors),
+        auth_checks=len(timeline.auth_checks),
+        written=written,
+        size_bytes=size,
+        stream=stream,
+        top=_largest(timeline) if queries or fetches else None,
     )
 
 
 def _largest(timeline: Timeline) -> Part | None:
-    parts = [_queries(key, queries) for key, queries in timeline.by_shape.items()]
-    calls: dict[str, list[Fetch]] = {}
-    for fetch in timeline.fetches:
-        calls.setdefault(_target(fetch), []).append(fetch)
-    parts += [_calls(target, fetches) for target, fetches in calls.items()]
-    return max(parts, key=lambda part: part.ms, default=None)
-
-
-def _queries(key: str, queries: list[Query]) -> Part:
+    most, key = -1.0, ""
+    queries: list[Query] | None = None
+    fetches: list[Fetch] | None = None
+    for shape, group in timeline.by_shape.items():
+        total = sum([query.duration_ms + (query.fetch_ms or 0.0) for query in group])
+        if total > most:
+            most, key, queries = total, shape, group
+    for target, calls in timeline.by_target.items():
+        total = sum([call.duration_ms for call in calls])
+        if total > most:
+            most, key, fetches = total, target, calls
+    if fetches is not None:
+        slowest_call = max(fetches, key=took_ms)
+        return Part(kind="fetch", key=key, text=key, ms=most, count=len(fetches), call_site=slowest_call.call_site)
+    if queries is None:
+        return None
     slowest = max(queries, key=took_ms)
     return Part(
         kind="query",
         key=key,
         text=f"{slowest.operation} on {slowest.table}" if slowest.table else slowest.operation,
-        ms=sum(took_ms(query) for query in queries),
+        ms=most,
         count=len(queries),
         call_site=slowest.call_site,
         sql=slowest.sql,
     )
-
-
-def _calls(target: str, fetches: list[Fetch]) -> Part:
-    slowest = max(fetches, key=took_ms)
-    total = sum(took_ms(fetch) for fetch in fetches)
-    return Part(kind="fetch", key=target, text=target, ms=total, count=len(fetches), call_site=slowest.call_site)
-
-
-def _target(fetch: Fetch) -> str:
-    try:
-        parts = urlsplit(fetch.url)
-    except ValueError:
-        return f"{fetch.method} {fetch.url}"
-    return f"{fetch.method} {parts.netloc.rpartition('@')[2]}{templated(parts.path)}"

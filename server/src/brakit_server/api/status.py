@@ -33,6 +33,9 @@ async def get(request: Request) -> Response:
             rejected=pipeline.rejected,
             runs=runs,
             quarantined_rules=list(pipeline.engine.quarantined),
+            rule_notices=[answers.RuleNotice(rule=notice.rule, reason=notice.reason) for notice in pipeline.engine.judge.notices],
+            requests_to_judge=pipeline.engine.behind,
+            requests_not_judged=pipeline.engine.given_up,
         )
     )
 

@@ -25,6 +25,8 @@ class Resource(msgspec.Struct, kw_only=True):
     framework: str | None = None
     sdk: str | None = None
     root: str | None = None
+    revision: str | None = None
+    """Of the project, where it is a git checkout."""
     instrumentations: dict[str, str] = {}
     failures: dict[str, str] = {}
 

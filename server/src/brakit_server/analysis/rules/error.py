@@ -21,8 +21,8 @@ _MESSAGE_LIMIT = 300
 
 class UnhandledError(Rule):
     """*What it finds.* Exceptions, grouped by class and by the app's own innermost function in the traceback, for each
-    endpoint. Those that nobody caught are critical; those that the app caught and reported are warnings. Exceptions outside
-    requests (threads, the main program) are grouped in the same way.
+    endpoint and job. Those that nobody caught are critical; those that the app caught and reported are warnings. Exceptions outside
+    requests and jobs (threads, the main program) are grouped in the same way.
 
     *Why it matters.* The client got a server error, or a thread ended without anybody noticing.
 
@@ -34,6 +34,9 @@ class UnhandledError(Rule):
 
     title = "Unhandled error"
     category = "reliability"
+    kinds = ("request", "job", "none")
+    needs = ("errors",)
+    noise = True
 
     def check(self, timeline: Timeline) -> Iterable[Finding]:
         found: dict[str, Finding] = {}
@@ -54,19 +57,16 @@ class UnhandledError(Rule):
             said = f"{timeline.endpoint} {'reports' if handled else 'fails with'} {error.name}"
         else:
             said = f"{error.name} outside a request" + (f" ({error.mechanism})" if error.mechanism else "")
-        return Finding(
-            rule=self.id,
-            category=self.category,
+        return self.finding(
+            timeline,
             severity="warning" if handled else "critical",
             title=f"{error.name} in {site.function}" if site else error.name,
             desc=f"{said}{where}: {_cut(error.message)}",
             hint=_hint(error, site, handled),
             detail=_detail(error, frame, site),
-            endpoint=timeline.endpoint,
-            service=timeline.service,
             subject=f"{error.name} {site.file}:{site.function}" if site else error.name,
             call_site=site,
-            evidence=timeline.evidence() if timeline.request is not None else (error.id,),
+            evidence=None if timeline.root is not None else (error.id,),
         )
 
 

@@ -70,7 +70,7 @@ _LAZY_HINTS = {
 
 
 class N1(Rule):
-    """*What it finds.* A statement that one request executes at least `min_count` times from the same line with at least
+    """*What it finds.* A statement that one request or job executes at least `min_count` times from the same line with at least
     `min_distinct` different sets of parameters: typically a related row that is loaded in a loop over its parents. The same for
     INSERT, UPDATE and DELETE. Senders that tell neither parameters nor lines need `min_count_unlocated` executions, and
     where nothing shows that the values differ, the finding says so and is never critical.
@@ -91,6 +91,7 @@ class N1(Rule):
 
     title = "N+1 queries"
     category = "performance"
+    needs = ("queries",)
 
     min_count: int = 3
     min_distinct: int = 3
@@ -101,9 +102,6 @@ class N1(Rule):
     info_ms: float = 5.0
 
     def check(self, timeline: Timeline) -> Iterable[Finding]:
-        request = timeline.request
-        if request is None or request.is_health_check or request.is_static:
-            return []
         found: dict[str, Finding] = {}
         for queries in timeline.by_shape.values():
             for group in self._groups(queries):
@@ -146,24 +144,21 @@ class N1(Rule):
         title = _TITLES[first.operation].format(table=table)
         params = f"with {distinct} different sets of parameters" if certain else "(the sender did not tell the parameters)"
         where = f" at {site.file}:{site.line} in {site.function}" if site else ""
-        return Finding(
-            rule=self.id,
-            category=self.category,
+        return self.finding(
+            timeline,
             severity=self._severity(total, timeline.duration_ms, count, certain),
             title=title if certain else f"Possible: {title}",
-            desc=f"{timeline.endpoint} runs {first.operation} on {table} {count} times in one request {params}{where}:"
+            desc=f"{timeline.endpoint} runs {first.operation} on {table} {count} times in one {timeline.unit} {params}{where}:"
             f" {milliseconds(total)} of {milliseconds(timeline.duration_ms)} ({share(total, timeline.duration_ms)}).",
             hint=_lazy_hint(group) or _hint(first)
             if certain
             else f"If the values differ from one execution to the next: {_hint(first)}",
             detail=_what_for(timeline, group),
-            endpoint=timeline.endpoint,
-            service=timeline.service,
             subject=f"{shape_key(first)} {site.file}:{site.function}" if site else shape_key(first),
             call_site=site,
-            evidence=timeline.evidence(),
             cost_ms=(count - 1) * median([took_ms(query) for query in group]),
             sql=first.sql,
+            confidence="certain" if certain else "possible",
         )
 
     def _severity(self, total: float, duration: float, count: int, certain: bool) -> Severity:

@@ -57,7 +57,7 @@ class Slow(Rule):
         if baseline is not None and self._slower(now, baseline):
             when = f"in {baseline.earlier_runs} earlier run(s)" if baseline.earlier_runs else "at the beginning of this run"
             said = (
-                f"{window.endpoint} takes {milliseconds(now)} (median of the last {len(recent)} requests),"
+                f"{window.endpoint} takes {milliseconds(now)} (median of the last {len(recent)} {window.unit}s),"
                 f" {now / max(baseline.median_ms, 0.1):.1f} times as long as {when} ({milliseconds(baseline.median_ms)})."
             )
             severity: Severity = "critical" if now >= self.floor_ms else "warning"
@@ -66,7 +66,7 @@ class Slow(Rule):
         newest = window.recent(self.recent_requests, cold=True)
         now = median([point.duration_ms for point in newest])
         if len(newest) >= self.floor_requests and now >= self.floor_ms:
-            said = f"{window.endpoint} takes {milliseconds(now)} (median of the last {len(newest)} requests)."
+            said = f"{window.endpoint} takes {milliseconds(now)} (median of the last {len(newest)} {window.unit}s)."
             return [self._finding(window, newest, "warning", said, None)]
         return [] if len(recent) >= self.min_requests else None
 
@@ -84,17 +84,14 @@ class Slow(Rule):
         }
         largest = max(spent, key=lambda name: spent[name])
         top = _top(points, {"database": "query", "calls": "fetch"}.get(largest))
-        return Finding(
-            rule=self.id,
-            category=self.category,
+        return self.finding(
+            window,
             severity=severity,
             title="Slow endpoint",
             desc=f"{said} Database {share(spent['database'], total)}, outgoing calls {share(spent['calls'], total)}, app"
             f" {share(spent['app'], total)}.",
             hint=_HINTS[largest],
             detail=_named(top) if top else None,
-            endpoint=window.endpoint,
-            service=window.service,
             subject="",
             call_site=top.call_site if top else None,
             evidence=tuple(point.request_id for point in reversed(points[-EVIDENCE_LIMIT:])),

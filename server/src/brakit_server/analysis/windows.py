@@ -1,0 +1,68 @@
+"""`Windows`: the windows of all endpoints, and which of them have something new to judge. Bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from brakit_server.analysis.issues import Hits
+from brakit_server.analysis.point import Point
+from brakit_server.analysis.shapes import ShapeTotals
+from brakit_server.analysis.timeline import Place, Timeline
+from brakit_server.analysis.window import Service, Window
+
+ENDPOINTS = 500
+"""Windows that are kept; the one that has been without traffic longest goes first."""
+
+
+class Windows:
+    """Windows by service and endpoint."""
+
+    def __init__(self) -> None:
+        self.dirty: dict[Place, Hits] = {}
+        """What is to be judged anew, with what came since it was."""
+        self.services: set[str | None] = set()
+        """Services of which something was judged anew since they were judged as a whole."""
+        self._windows: dict[Place, Window] = {}
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def all(self) -> Iterable[Window]:
+        """Those without traffic for longest first."""
+        return self._windows.values()
+
+    def get(self, place: Place) -> Window | None:
+        """The window of a place."""
+        return self._windows.get(place)
+
+    def put(self, timeline: Timeline, point: Point, counted: ShapeTotals | None, *, again: bool, now: float) -> Window | None:
+        """Add a request or job to the figures of its endpoint; None for those that have no part in them.
+
+        `counted` and `again` as in `Window.put`; `now` is when the server saw it, epoch milliseconds.
+        """
+        root = timeline.root
+        if root is None or timeline.endpoint is None or timeline.noise:
+            return None
+        place = timeline.place
+        window = self._windows.pop(place, None) or Window(root.service, timeline.endpoint, timeline.kind)
+        self._windows[place] = window
+        window.put(point, timeline, counted, again=again)
+        hits = self.dirty.setdefault(place, Hits())
+        if not again:
+            window.last_traffic = max(window.last_traffic, now)
+            hits.add(root)
+        while len(self._windows) > ENDPOINTS:
+            gone = next(iter(self._windows))
+            del self._windows[gone]
+            self.dirty.pop(gone, None)
+        return window
+
+    def of(self, service: str | None) -> Service:
+        """All windows of a service."""
+        return Service(service, [window for window in self._windows.values() if window.service == service])
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._windows.clear()
+        self.dirty.clear()
+        self.services.clear()
