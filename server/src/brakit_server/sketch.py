@@ -29,6 +29,13 @@ class Sketch:
         self.total = 0.0
         self.largest = 0.0
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sketch):
+            return NotImplemented
+        return (self._buckets, self.total, self.largest) == (other._buckets, other.total, other.largest)
+
+    __hash__ = None  # type: ignore[assignment]
+
     def add(self, value_ms: float) -> None:
         """Count one duration; below 0 counts as 0, beyond a day as a day."""
         value_ms = min(max(value_ms, 0.0), LARGEST_MS)

@@ -8,6 +8,7 @@ import msgspec
 
 from brakit_server.answers import ErrorGroup, QueryShape, Run, StatefulIssue
 from brakit_server.records import Entry, Error, Fetch, Job, Log, Query, Request
+from brakit_server.stores.rollups import Asked, Rollup, RollupKey, Told
 
 T = TypeVar("T")
 
@@ -186,6 +187,21 @@ class Store(Protocol):
 
     async def save_issues(self, issues: list[StatefulIssue], removed: list[str]) -> None:
         """Insert or replace by `issue_id`; delete `removed`."""
+        ...
+
+    async def save_rollups(self, cells: list[tuple[RollupKey, Rollup]], upto: int) -> None:
+        """Add figures to those that are stored, and remember that all events up to that `seq` are now among them; both or neither.
+
+        They are kept as long as events would be by age.
+        """
+        ...
+
+    async def rollups(self, asked: Asked) -> Told:
+        """Figures added up as asked."""
+        ...
+
+    async def rollups_upto(self) -> int:
+        """The `seq` that was saved last; 0 before the first time. After `clear`, the newest that was ever given."""
         ...
 
     async def size(self) -> Size: ...

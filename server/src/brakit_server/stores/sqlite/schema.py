@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from brakit_server.stores import StoreRefused, StoreUnavailable
+from brakit_server.stores.sqlite import rollups
 
 BUSY_MS = 10_000
 """How long a statement waits for a lock that somebody else holds on the file."""
@@ -55,10 +56,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "DROP INDEX event_request",
         "CREATE INDEX event_request ON event (seq, at, ms, status, endpoint, service, name) WHERE kind = 1",
     ),
+    rollups.ROLLUPS,
 )
 """Each brings the file one version forward."""
 
-TABLES = ("meta", "owner", "word", "event", "body", "batch", "run", "issue")
+TABLES = ("meta", "owner", "word", "event", "body", "batch", "run", "issue", *rollups.TABLES)
 
 _NOT_CORRUPT = {
     sqlite3.SQLITE_BUSY,

@@ -14,7 +14,8 @@ import msgspec
 from brakit_server.answers import ErrorGroup, QueryShape, Run, StatefulIssue
 from brakit_server.records import Entry, Error, Fetch, Job, Log, Query, Request
 from brakit_server.stores import Batch, Page, RequestPoint, Size, Stored, StoreUnavailable, Timeline, Where
-from brakit_server.stores.sqlite import groups, lists, reader, retention, schema
+from brakit_server.stores.rollups import Asked, Rollup, RollupKey, Told
+from brakit_server.stores.sqlite import groups, lists, reader, retention, rollups, schema
 from brakit_server.stores.sqlite.appending import Appender
 from brakit_server.stores.sqlite.rows import ERROR, FETCH, JOB, LOG, QUERY, REQUEST, EndpointOf, readable, record
 from brakit_server.stores.sqlite.writer import Writer
@@ -140,12 +141,22 @@ class SqliteStore:
 
         await self._writer.submit(do)
 
+    async def save_rollups(self, cells: list[tuple[RollupKey, Rollup]], upto: int) -> None:
+        await self._writer.submit(lambda connection: rollups.save(connection, cells, upto))
+
+    async def rollups(self, asked: Asked) -> Told:
+        return await self._reader.read(lambda connection: rollups.tell(connection, asked, self._clock() * 1000))
+
+    async def rollups_upto(self) -> int:
+        return await self._reader.read(rollups.upto)
+
     async def size(self) -> Size:
         used = await self._reader.read(retention.bytes_used)
         return Size(bytes=used, events=self._appender.by_kind())
 
     async def expire(self) -> int:
         def step(connection: sqlite3.Connection) -> int:
+            rollups.expire(connection, self._max_age_days, self._clock())
             gone = retention.expire_step(connection, self._max_bytes, self._max_age_days, self._clock())
             if gone:
                 self._appender.expired(gone)
@@ -161,6 +172,7 @@ class SqliteStore:
         def do(connection: sqlite3.Connection) -> None:
             retention.delete_all(connection)
             self._appender.after_clear()
+            rollups.delete_all(connection, self._appender.seq)
             retention.shrink(connection)
 
         await self._writer.submit(do, alone=True)
