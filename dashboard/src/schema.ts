@@ -629,6 +629,54 @@ export interface Overview {
   services: string[];
 }
 
+/** A field that a filter can name. */
+export interface FilterField {
+  name: string;
+  type: string;
+  doc: string;
+  kinds: string[];
+  keyed: boolean;
+  values: string[];
+  example?: string;
+}
+
+/** A type of field. */
+export interface FilterType {
+  name: string;
+  doc: string;
+  operators: string[];
+  units: string[];
+}
+
+/** `GET /api/filter`. */
+export interface FilterLanguage {
+  fields: FilterField[];
+  types: FilterType[];
+}
+
+/** Why a filter cannot be read: what every list answers with 400. */
+export interface FilterProblem {
+  error: string;
+  column: number;
+  expected: string[];
+}
+
+/** Something that could be typed. */
+export interface Suggestion {
+  text: string;
+  kind: string;
+  doc?: string;
+  count?: number;
+}
+
+/** `GET /api/filter/complete`. */
+export interface Completion {
+  start: number;
+  end: number;
+  items: Suggestion[];
+  error?: FilterProblem;
+}
+
 export interface QueryEntry {
   type: "query";
   timestamp: number;

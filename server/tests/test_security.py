@@ -127,8 +127,8 @@ def test_beyond_loopback_everybody_needs_the_right_token(start: Any, event: Any)
     for path in PATHS:
         if path != "/__brakit/api/events":
             assert server.call("GET", path, headers=lan)[0] == 401
-            assert server.call("GET", path, headers={**lan, "Authorization": f"Bearer {read[:-1]}"})[0] == 401
-    assert server.call("GET", "/__brakit/api/requests", headers={**lan, "Authorization": f"Bearer {write}"})[0] == 401
+    for token in (read[:-1], write):
+        assert server.call("GET", "/__brakit/api/requests", headers={**lan, "Authorization": f"Bearer {token}"})[0] == 401
     assert server.call("GET", "/__brakit/api/requests", headers={**lan, "Authorization": f"Bearer {read}"})[0] == 200
     assert server.call("GET", "/__brakit/api/requests", headers={"Host": "0.0.0.0", "Authorization": f"Bearer {read}"})[0] == 421
     for token in (read, write):

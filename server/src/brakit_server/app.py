@@ -22,11 +22,13 @@ from starlette.routing import Mount, Route, Router
 from brakit_server import api
 from brakit_server.analysis.rules import SettingError
 from brakit_server.config import Config, ConfigError
-from brakit_server.connections import Connection
+from brakit_server.connections import Connections
+from brakit_server.memory import Ceiling
 from brakit_server.pipeline import Pipeline
 from brakit_server.running import Folder
-from brakit_server.security import API, PREFIX, Security
+from brakit_server.security import API, PREFIX, Security, tokens_of
 from brakit_server.stores import StoreRefused, StoreUnavailable
+from brakit_server.terminal import log_to_stderr
 
 WEB = Path(__file__).parent / "web"
 """The built dashboard."""
@@ -42,6 +44,8 @@ def create_app(config: Config, *, nonce: str = "", web: Path = WEB) -> Starlette
     Raises `StoreRefused` or `StoreUnavailable` where the database cannot be opened, `SettingError` where a rule's setting is wrong.
     """
     pipeline = Pipeline(config, nonce)
+    tokens = tokens_of(config)
+    ceiling = Ceiling(config.max_memory)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001
@@ -64,12 +68,15 @@ def create_app(config: Config, *, nonce: str = "", web: Path = WEB) -> Starlette
             Route(PREFIX, page, methods=["GET"]),
             Route(f"{PREFIX}/{{path:path}}", page, methods=["GET"]),
         ],
-        middleware=[Middleware(Security, config=config)],
+        middleware=[Middleware(Security, config=config, tokens=tokens, ceiling=ceiling, meters=pipeline.meters)],
         exception_handlers={HTTPException: _refused, StoreUnavailable: _unavailable},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
     app.state.pipeline = pipeline
+    app.state.tokens = tokens
+    app.state.ceiling = ceiling
+    app.state.connections = Connections()
     return app
 
 
@@ -80,6 +87,7 @@ def serve(config: Config) -> int:
     server on one data folder.
     """
     os.umask(0o077)
+    log_to_stderr()
     folder = Folder(config.dir)
     try:
         with contextlib.closing(listen(config)) as listening:
@@ -93,15 +101,17 @@ def serve(config: Config) -> int:
             def ready() -> None:
                 folder.announce(port, url)
                 sys.stdout.write(f"brakit: {url}\n")
+                if config.guarded:
+                    sys.stdout.write(f"brakit: {readers(config)}\n")
                 sys.stdout.flush()
 
             pipeline: Pipeline = app.state.pipeline
             server = _Server(
                 uvicorn.Config(
                     app,
-                    http=Connection,
+                    http=app.state.connections.protocol,
                     access_log=False,
-                    log_level="warning",
+                    log_config=None,
                     lifespan="on",
                     ws="none",
                     proxy_headers=False,
@@ -160,6 +170,16 @@ def is_running(pid: int) -> bool:
 def address(host: str) -> str:
     """The host as it stands in a URL that a browser on this machine can open."""
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+
+
+def readers(config: Config) -> str:
+    """Who can read what a server shows that others can reach."""
+    if config.loopback:
+        return "whoever reaches the proxy in front of it and has the read token can read all that is captured"
+    return (
+        f"whoever reaches {config.host} and has the read token can read all that is captured; tokens and data travel unencrypted "
+        "unless a proxy in front of it encrypts them"
+    )
 
 
 class _Server(uvicorn.Server):

@@ -12,6 +12,8 @@ from typing import Any, Literal
 import msgspec
 import tomllib
 
+from brakit_server import tokens
+
 DEFAULT_PORT = 4747
 REPOSITORY = (".git", ".hg")
 PROJECT = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "manage.py", "Pipfile")
@@ -43,12 +45,16 @@ class Config(msgspec.Struct, kw_only=True, frozen=True):
     """Size of the database above which the oldest events go."""
     max_age_days: float = 7.0
     """Age at which events go."""
+    max_memory: int = 1_000_000_000
+    """Memory of the server above which SDKs are asked to wait."""
     durability: Literal["normal", "full"] = "normal"
     """`full` waits for the disk at every commit, so that a power failure loses nothing either."""
     write_token: str | None = None
-    """What SDKs have to send as `Authorization: Bearer`."""
+    """What SDKs have to send as `Authorization: Bearer`; else the file `write-token` in the data folder."""
     read_token: str | None = None
-    """What people and agents have to send."""
+    """What people and agents have to send; else the file `read-token` in the data folder."""
+    behind_proxy: bool = False
+    """A proxy on this machine hands on what comes from elsewhere: tokens are needed on loopback too."""
     allowed_hosts: tuple[str, ...] = ()
     """Further names under which the server may be addressed."""
     secrets: tuple[str, ...] = ()
@@ -64,6 +70,13 @@ class Config(msgspec.Struct, kw_only=True, frozen=True):
         (`BRAKIT_HOST` and so on), else by pyproject.toml. Raises `ConfigError`."""
         return _load(arguments, os.environ if environ is None else environ, (cwd or Path.cwd()).resolve())
 
+    @staticmethod
+    def folder(environ: Mapping[str, str] | None = None, cwd: Path | None = None, dir: str | None = None) -> Path:
+        """The data folder alone, whatever else is set. Raises `ConfigError`."""
+        start = (cwd or Path.cwd()).resolve()
+        root = project_root(start)
+        return _folder({"dir": dir} if dir else {}, os.environ if environ is None else environ, start, root, _table(root))
+
     @property
     def database(self) -> Path:
         return self.dir / "brakit.db"
@@ -71,6 +84,11 @@ class Config(msgspec.Struct, kw_only=True, frozen=True):
     @property
     def loopback(self) -> bool:
         return is_loopback(self.host)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether others can reach the server, so that it asks for tokens."""
+        return not self.loopback or self.behind_proxy
 
     @property
     def project(self) -> str:
@@ -86,9 +104,10 @@ def _load(arguments: Mapping[str, object], environ: Mapping[str, str], start: Pa
     for name in (
         "host",
         "port",
-        "dir",
         "max_bytes",
         "max_age_days",
+        "max_memory",
+        "behind_proxy",
         "durability",
         "allowed_hosts",
         "secrets",
@@ -104,18 +123,21 @@ def _load(arguments: Mapping[str, object], environ: Mapping[str, str], start: Pa
             found[name] = (table[name], f"{name.replace('_', '-')} in [tool.brakit]")
         elif name.endswith("_token") and name in table:
             raise ConfigError(f"{name.replace('_', '-')} stands in pyproject.toml, which others read: set {variable} instead.")
+    folder = _folder(given, environ, start, root, table)
     config = Config(
         root=root,
         host=_host(*found["host"]) if "host" in found else "127.0.0.1",
         port=_port(*found["port"]) if "port" in found else DEFAULT_PORT,
         port_fallback="port" not in found,
-        dir=(start / str(found["dir"][0])).absolute() if "dir" in found else root / ".brakit",
+        dir=folder,
         until_exit=_pid(given["until_exit"]) if "until_exit" in given else None,
         max_bytes=_bytes(*found["max_bytes"]) if "max_bytes" in found else 1_000_000_000,
         max_age_days=_days(*found["max_age_days"]) if "max_age_days" in found else 7.0,
         durability=_durability(*found["durability"]) if "durability" in found else "normal",
-        write_token=_token(*found["write_token"]) if "write_token" in found else None,
-        read_token=_token(*found["read_token"]) if "read_token" in found else None,
+        max_memory=_bytes(*found["max_memory"]) if "max_memory" in found else 1_000_000_000,
+        behind_proxy=_yes(*found["behind_proxy"]) if "behind_proxy" in found else False,
+        write_token=_token(*found["write_token"]) if "write_token" in found else _token_in(folder / tokens.WRITE_FILE),
+        read_token=_token(*found["read_token"]) if "read_token" in found else _token_in(folder / tokens.READ_FILE),
         allowed_hosts=_hosts(*found["allowed_hosts"]) if "allowed_hosts" in found else (),
         secrets=_texts(*found["secrets"]) if "secrets" in found else (),
         rules=_rules(table.get("rules", {})),
@@ -124,11 +146,19 @@ def _load(arguments: Mapping[str, object], environ: Mapping[str, str], start: Pa
     return config
 
 
+def _folder(
+    given: Mapping[str, object], environ: Mapping[str, str], start: Path, root: Path, table: Mapping[str, object]
+) -> Path:
+    named = given.get("dir") or environ.get("BRAKIT_DIR") or table.get("dir")
+    return (start / str(named)).absolute() if named else root / ".brakit"
+
+
 def check(config: Config) -> None:
     """Raise `ConfigError` where the settings do not go together."""
-    if not config.loopback and not (config.write_token and config.read_token):
+    if config.guarded and not (config.write_token and config.read_token):
+        why = f"host is {config.host}, which others can reach" if not config.loopback else "a proxy lets others reach it"
         raise ConfigError(
-            f"host is {config.host}, which others can reach: set BRAKIT_WRITE_TOKEN (for SDKs) and BRAKIT_READ_TOKEN "
+            f"{why}: make tokens with `brakit tokens`, or set BRAKIT_WRITE_TOKEN (for SDKs) and BRAKIT_READ_TOKEN "
             f"(for people and agents), each of at least {MIN_TOKEN} characters."
         )
     if config.write_token is not None and config.write_token == config.read_token:
@@ -222,6 +252,23 @@ def _token(value: object, source: str) -> str:
         # The value is a secret: its length is all that may be said of it.
         raise ConfigError(f"{source} is no token: it has {len(text)} characters; {MIN_TOKEN} letters and digits are the least.")
     return text
+
+
+def _token_in(path: Path) -> str | None:
+    try:
+        text = tokens.read(path)
+    except tokens.TokenError as error:
+        raise ConfigError(str(error)) from error
+    return None if text is None else _token(text, str(path))
+
+
+def _yes(value: object, source: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
+        raise ConfigError(f"{source} is neither true nor false: {value!r}")
+    return text in ("1", "true", "yes", "on")
 
 
 def _hosts(value: object, source: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from brakit_server.analysis.endpoint import key_of
 from brakit_server.analysis.engine import Engine
 from brakit_server.config import Config
 from brakit_server.ingest import Outcome
+from brakit_server.meters import Meters
 from brakit_server.stores import Store, StoreUnavailable
 from brakit_server.stores.sqlite import SqliteStore
 from brakit_server.stream import Stream
@@ -30,6 +31,7 @@ class Pipeline:
         """Proves to SDKs that this is the server that the data folder names."""
         self.started_at = time.time() * 1000
         self.rejected = 0
+        self.meters = Meters()
         self.store: Store = SqliteStore(
             config.database,
             durability=config.durability,
@@ -38,16 +40,24 @@ class Pipeline:
             endpoint_of=key_of,
         )
         self.stream = Stream(self.store)
-        self.engine = Engine(self.store, project=config.project, settings={"rules": config.rules}, on_issues=self.stream.issues)
+        self.engine = Engine(
+            self.store,
+            project=config.project,
+            settings={"rules": config.rules},
+            on_issues=self.stream.issues,
+            watched=self.stream.watched,
+        )
         self._expiring: asyncio.Task[None] | None = None
 
     async def accept(self, outcome: Outcome) -> None:
         """Store what is good, judge it, show it; return when it is durable. Raises `StoreUnavailable`."""
         self.rejected += outcome.rejected_count
-        stored = await self.store.append(outcome.batch)
+        with self.meters.committing():
+            stored = await self.store.append(outcome.batch)
+        self.meters.stored(len(stored), (each.reason for each in outcome.rejected), outcome.rejected_count)
         self.stream.publish(stored)
         try:
-            self.engine.observe(stored)
+            self.engine.observe(stored, outcome.batch.resource)
         except Exception:  # it is committed and has to be answered as such, whatever analysis makes of it
             log.exception("events could not be handed over to the analysis")
 

@@ -71,7 +71,7 @@ class Folder:
         }
         self._announced = {"server.json": json.dumps(server), "port": str(port)}
         for name, text in self._announced.items():
-            _replace(self.path / name, text)
+            write(self.path / name, text)
 
     def close(self) -> None:
         """Take back what was announced, where it is still ours, and let the folder go."""
@@ -114,7 +114,7 @@ def prepare(path: Path) -> None:
         path.chmod(0o700)
     ignore = path / ".gitignore"
     if not os.path.lexists(ignore):
-        _replace(ignore, "*\n")
+        write(ignore, "*\n")
 
 
 def _locked(descriptor: int) -> bool:
@@ -148,8 +148,8 @@ def _open(path: Path, flags: int) -> int:
     return descriptor
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write a whole file or none; a link that stands in its place is replaced, not followed."""
+def write(path: Path, text: str) -> None:
+    """Write a whole file or none, with mode 0600; a link that stands in its place is replaced, not followed."""
     fresh = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     descriptor = _open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:

@@ -17,6 +17,8 @@ def serve(
     durability: str | None = None,
     max_bytes: int | None = None,
     max_age_days: float | None = None,
+    max_memory: int | None = None,
+    behind_proxy: bool | None = None,
     until_exit: int | None = None,
 ) -> int:
     """Run the server until it is stopped, and print the address of the dashboard.
@@ -26,7 +28,7 @@ def serve(
     Parameters
     ----------
     host
-        Address to listen on; beyond loopback, BRAKIT_READ_TOKEN and BRAKIT_WRITE_TOKEN must be set.
+        Address to listen on; beyond loopback there must be tokens (`brakit tokens`).
     port
         Port to listen on; by default 4747, or a free one when that is taken.
     dir
@@ -37,6 +39,10 @@ def serve(
         Size that the stored events may reach; the oldest go first.
     max_age_days
         Age that stored events may reach.
+    max_memory
+        Memory of the server in bytes above which SDKs are asked to wait.
+    behind_proxy
+        A proxy on this machine hands on what comes from elsewhere: ask for tokens on loopback too.
     until_exit
         Process id: stop when that process ends.
     """
@@ -48,6 +54,8 @@ def serve(
             durability=durability,
             max_bytes=max_bytes,
             max_age_days=max_age_days,
+            max_memory=max_memory,
+            behind_proxy=behind_proxy,
             until_exit=until_exit,
         )
         return app.serve(config)
