@@ -246,6 +246,7 @@ export interface Requests {
   total: number;
   requests: Request[];
   next?: string;
+  complete?: boolean;
 }
 
 /** `GET /api/queries`, newest first. */
@@ -253,6 +254,7 @@ export interface Queries {
   total: number;
   entries: Query[];
   next?: string;
+  complete?: boolean;
 }
 
 /** `GET /api/fetches`, newest first. */
@@ -260,6 +262,7 @@ export interface Fetches {
   total: number;
   entries: Fetch[];
   next?: string;
+  complete?: boolean;
 }
 
 /** `GET /api/logs`, newest first. */
@@ -267,6 +270,7 @@ export interface Logs {
   total: number;
   entries: Log[];
   next?: string;
+  complete?: boolean;
 }
 
 /** `GET /api/errors`, newest first. */
@@ -274,6 +278,7 @@ export interface Errors {
   total: number;
   entries: Error[];
   next?: string;
+  complete?: boolean;
 }
 
 /** `GET /api/jobs`, newest first. */
@@ -281,6 +286,7 @@ export interface Jobs {
   total: number;
   entries: Job[];
   next?: string;
+  complete?: boolean;
 }
 
 /** What a rule found. */

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from brakit_server import stream as streaming
+from brakit_server.filters import parse
+from brakit_server.filters.tree import Compare, Value
 from brakit_server.records import Log
 from brakit_server.stores import Batch, Resource, Stored
 from brakit_server.stores.sqlite import SqliteStore
-from brakit_server.stream import Client, Stream, frame
+from brakit_server.stream import Client, Sieve, Stream, frame
 
 NOW = 1_790_000_000_000.0
 
@@ -34,8 +36,8 @@ class Line:
         batch = Batch(batch_id=None, resource=Resource(run="r", service="s"), entries=entries, dropped={}, received_at=NOW)
         self.stream.publish(await self.store.append(batch))
 
-    def connect(self, last_id: str | None = None) -> Client:
-        client = self.stream.connect(last_id)
+    def connect(self, last_id: str | None = None, filter: str = "") -> Client:
+        client = self.stream.connect(last_id, parse(filter))
         assert client is not None
         return client
 
@@ -151,3 +153,47 @@ async def test_closing_ends_every_stream(line: Line) -> None:
     line.stream.close()
     assert await asyncio.gather(*waiting) == [None] * 5
     assert line.stream.connect(None) is None
+
+
+async def test_a_filter_lets_through_what_fits_and_tells_how_far_it_is(line: Line) -> None:
+    await line.put("a", "find me", "b")
+    from_store = line.connect("0", "find")
+    live = line.connect(None, "find")
+    assert await drain(from_store) == frame(Stored(2, "log", log("find me"))) + b"id: 3\n\n"
+    await line.put("c")
+    await line.put("Find too", "d", "find three")
+    assert ids(await drain(live)) == [5, 7]
+    assert ids(await drain(from_store)) == [5, 7]
+    # What was told last is where a client comes back to.
+    assert ids(await drain(line.connect("7", "find"))) == []
+
+
+async def test_a_filter_knows_of_processes_that_came_after_it(line: Line) -> None:
+    client = line.connect(None, "host:box")
+    for run, host in (("r1", "box"), ("r2", "other"), ("r1", "box")):
+        entry = Log(id="l", timestamp=NOW, parent_request_id=None, level="info", message="m", run=run)
+        resource = Resource(run=run, service="s", host=host)
+        batch = Batch(batch_id=None, resource=resource, entries=[("log", entry)], dropped={}, received_at=NOW)
+        line.stream.publish(await line.store.append(batch))
+    assert (await drain(client)).count(b"data: ") == 2
+
+
+async def test_a_filter_that_takes_long_is_asked_piece_by_piece(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "SIFT_SECONDS", 0.0)
+    client = line.connect(None, "-b")
+    await line.put(*"abcd")
+    chunks = [await client.next(1) for _ in range(4)]
+    assert [ids(chunk or b"") for chunk in chunks] == [[1], [2], [3], [4]]
+    assert chunks[1] == b"id: 2\n\n"
+
+
+async def test_closing_while_a_filter_is_asked_ends_the_stream(line: Line) -> None:
+    client = line.connect(None, "x")
+    await line.put("x", "y")
+    line.stream.close()
+    [shown] = [
+        await line.stream.in_thread(Sieve(line.store, Compare("text", ":", (Value("x"),))), found)
+        for found in [line.stream.after(0) or []]
+    ]
+    assert shown == (2, b"")
+    assert await client.next(1) is None

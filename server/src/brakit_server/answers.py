@@ -32,6 +32,8 @@ class Requests(Answer, kw_only=True):
     requests: list[Request]
     next: str | None = None
     """Cursor of the next page: pass it as `before`."""
+    complete: bool = True
+    """False where time ran out: `total` is of what was looked at, and `next` goes on from there."""
 
 
 class Queries(Answer, kw_only=True):
@@ -40,6 +42,8 @@ class Queries(Answer, kw_only=True):
     total: int
     entries: list[Query]
     next: str | None = None
+    complete: bool = True
+    """False where time ran out: `total` is of what was looked at, and `next` goes on from there."""
 
 
 class Fetches(Answer, kw_only=True):
@@ -48,6 +52,8 @@ class Fetches(Answer, kw_only=True):
     total: int
     entries: list[Fetch]
     next: str | None = None
+    complete: bool = True
+    """False where time ran out: `total` is of what was looked at, and `next` goes on from there."""
 
 
 class Logs(Answer, kw_only=True):
@@ -56,6 +62,8 @@ class Logs(Answer, kw_only=True):
     total: int
     entries: list[Log]
     next: str | None = None
+    complete: bool = True
+    """False where time ran out: `total` is of what was looked at, and `next` goes on from there."""
 
 
 class Errors(Answer, kw_only=True):
@@ -64,6 +72,8 @@ class Errors(Answer, kw_only=True):
     total: int
     entries: list[Error]
     next: str | None = None
+    complete: bool = True
+    """False where time ran out: `total` is of what was looked at, and `next` goes on from there."""
 
 
 class Jobs(Answer, kw_only=True):
@@ -72,6 +82,8 @@ class Jobs(Answer, kw_only=True):
     total: int
     entries: list[Job]
     next: str | None = None
+    complete: bool = True
+    """False where time ran out: `total` is of what was looked at, and `next` goes on from there."""
 
 
 # Issues

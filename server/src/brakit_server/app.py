@@ -23,6 +23,7 @@ from brakit_server import api
 from brakit_server.analysis.rules import SettingError
 from brakit_server.config import Config, ConfigError
 from brakit_server.connections import Connections
+from brakit_server.filters import FilterError
 from brakit_server.memory import Ceiling
 from brakit_server.pipeline import Pipeline
 from brakit_server.running import Folder
@@ -69,7 +70,7 @@ def create_app(config: Config, *, nonce: str = "", web: Path = WEB) -> Starlette
             Route(f"{PREFIX}/{{path:path}}", page, methods=["GET"]),
         ],
         middleware=[Middleware(Security, config=config, tokens=tokens, ceiling=ceiling, meters=pipeline.meters)],
-        exception_handlers={HTTPException: _refused, StoreUnavailable: _unavailable},
+        exception_handlers={HTTPException: _refused, StoreUnavailable: _unavailable, FilterError: api.refused_filter},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False

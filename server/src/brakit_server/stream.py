@@ -7,13 +7,17 @@ is read from the store. So a client costs nothing while it is slow, and resuming
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from typing import NamedTuple
 
 import msgspec
 
-from brakit_server.answers import StatefulIssue
+from brakit_server.answers import Run, StatefulIssue
+from brakit_server.filters import Matcher, Node
 from brakit_server.stores import Store, Stored
 
 NAMES = {
@@ -36,15 +40,56 @@ MAX_BEHIND = 10_000
 CHUNK_BYTES = 64 * 1024
 PAGE = 500
 MAX_CLIENTS = 100
+SIFT_SECONDS = 0.25
+"""How long a client's filter is asked before what it let through is sent."""
+
+SIFTERS = 2
+"""Threads that ask filters: whatever a filter costs, it does not cost the event loop."""
 
 _encode = msgspec.json.Encoder().encode
+
+
+class Shown(NamedTuple):
+    """An event and its frame."""
+
+    stored: Stored
+    text: bytes
+
+
+class Sieve:
+    """The filter of one client, with what is known of the processes that it may ask for."""
+
+    def __init__(self, store: Store, node: Node) -> None:
+        self._store = store
+        self._runs: dict[str | None, Run] = {}
+        self._holds = Matcher(node, time.time() * 1000, self._runs.get)
+
+    async def prepare(self, shown: Sequence[Shown]) -> None:
+        """Learn of the processes of these events. Raises `StoreUnavailable`."""
+        if any(each.stored.entry.run not in self._runs for each in shown if each.stored.entry.run):
+            self._runs.update({run.run: run for run in await self._store.runs()})
+
+    def sift(self, shown: Sequence[Shown]) -> tuple[int, bytes]:
+        """The `seq` up to which the filter was asked, and the frames that it let through. For a thread of its own."""
+        deadline = time.monotonic() + SIFT_SECONDS
+        kept = []
+        for each in shown:
+            if each.text and self._holds(each.stored.kind, each.stored.entry):
+                kept.append(each)
+            if time.monotonic() > deadline:
+                break
+        last = each.stored.seq
+        # An id without data moves the place from which a client resumes.
+        told = b"" if kept and kept[-1].stored.seq == last else b"id: %d\n\n" % last
+        return last, b"".join(one.text for one in kept) + told
 
 
 class Client:
     """One open stream. `next()` gives what is to be sent."""
 
-    def __init__(self, stream: Stream, position: int, lost: bool) -> None:
+    def __init__(self, stream: Stream, position: int, lost: bool, sieve: Sieve | None) -> None:
         self._stream = stream
+        self._sieve = sieve
         self._position = position
         self._lost = lost
         self._news: dict[str, bytes] = {}
@@ -104,14 +149,18 @@ class Client:
             if found is None:
                 self._lost = True
                 return b""
-        self._position, chunk = found
+        if self._sieve is None:
+            self._position = found[-1].stored.seq
+            return b"".join(each.text for each in found)
+        await self._sieve.prepare(found)
+        self._position, chunk = await stream.in_thread(self._sieve, found)
         return chunk
 
-    async def _stored(self) -> tuple[int, bytes] | None:
+    async def _stored(self) -> list[Shown] | None:
         stored = await self._stream.store.since(self._position, PAGE)
         if not stored or stored[0].seq != self._position + 1:
             return None
-        return stored[-1].seq, b"".join(frame(each) for each in stored)
+        return [Shown(each, frame(each)) for each in stored]
 
 
 class Stream:
@@ -121,19 +170,20 @@ class Stream:
         self.store = store
         self.head = 0
         """The newest `seq` that was published."""
-        self._ring: deque[bytes] = deque()
+        self._ring: deque[Shown] = deque()
         self._first = 1
         """The `seq` of the ring's first frame."""
         self._bytes = 0
         self._clients: set[Client] = set()
         self._closed = False
+        self._sifters = ThreadPoolExecutor(SIFTERS, "brakit-filter")
 
     async def start(self) -> None:
         self.head = await self.store.last_seq()
         self._first = self.head + 1
 
-    def connect(self, last_id: str | None) -> Client | None:
-        """A new client, behind by what happened since `last_id`; None when there are too many."""
+    def connect(self, last_id: str | None, filter: Node | None = None) -> Client | None:
+        """A new client, behind by what happened since `last_id`, for what fits `filter`; None when there are too many."""
         if self._closed or len(self._clients) >= MAX_CLIENTS:
             return None
         position, lost = self.head, False
@@ -141,7 +191,7 @@ class Stream:
             known = last_id.isascii() and last_id.isdigit() and len(last_id) < 19
             position = int(last_id) if known else self.head
             lost = not known or position > self.head or self.head - position > MAX_BEHIND
-        client = Client(self, position, lost)
+        client = Client(self, position, lost, Sieve(self.store, filter) if filter is not None else None)
         self._clients.add(client)
         return client
 
@@ -168,10 +218,10 @@ class Stream:
         if self._clients:
             for each in stored:
                 text = frame(each)
-                self._ring.append(text)
+                self._ring.append(Shown(each, text))
                 self._bytes += len(text)
             while len(self._ring) > RING_EVENTS or self._bytes > RING_BYTES:
-                self._bytes -= len(self._ring.popleft())
+                self._bytes -= len(self._ring.popleft().text)
                 self._first += 1
         self.head = stored[-1].seq
         for client in self._clients:
@@ -189,18 +239,24 @@ class Stream:
         for client in self._clients:
             client.tell("cleared", b"event: cleared\ndata: {}\n\n")
 
-    def after(self, position: int) -> tuple[int, bytes] | None:
-        """The newest of at most 64 KiB of frames behind `position`, and those frames; None when the ring no longer has them."""
+    def after(self, position: int) -> list[Shown] | None:
+        """What is behind `position`, oldest first, at most 64 KiB of frames; None when the ring no longer has it."""
         start = position + 1 - self._first
         if start < 0 or start >= len(self._ring):
             return None
-        chunk, size = [], 0
-        for text in islice(self._ring, start, None):
-            chunk.append(text)
-            size += len(text)
+        found, size = [], 0
+        for each in islice(self._ring, start, None):
+            found.append(each)
+            size += len(each.text)
             if size >= CHUNK_BYTES:
                 break
-        return position + len(chunk), b"".join(chunk)
+        return found
+
+    async def in_thread(self, sieve: Sieve, shown: Sequence[Shown]) -> tuple[int, bytes]:
+        """`Sieve.sift`, off the event loop; nothing once the stream is to end."""
+        if self._closed:
+            return shown[-1].stored.seq, b""
+        return await asyncio.get_running_loop().run_in_executor(self._sifters, sieve.sift, shown)
 
     def resync(self) -> bytes:
         """Tells a client to load everything anew, and where it then is."""
@@ -211,6 +267,7 @@ class Stream:
         self._closed = True
         for client in self._clients:
             client.close()
+        self._sifters.shutdown(wait=False)
 
     def _tell(self, name: str, text: bytes) -> None:
         for client in self._clients:

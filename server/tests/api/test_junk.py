@@ -18,13 +18,16 @@ NAMES = [
     "method",
     "status",
     "search",
+    "filter",
+    "text",
+    "kind",
     "level",
     "endpoint",
     "shapeHash",
     "state",
     "category",
 ]
-NUMBERS = ["since", "before", "limit", "offset", "minutes", "challenge", "lastEventId"]
+NUMBERS = ["at", "since", "before", "limit", "offset", "minutes", "challenge", "lastEventId"]
 JUNK = [
     "%00",
     "%ff%fe",

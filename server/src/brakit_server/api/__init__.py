@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from brakit_server import answers
+from brakit_server.filters import FilterError, ProcessOf, parse
 from brakit_server.stores import Where
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ def json_of(answer: msgspec.Struct | dict[str, object], status: int = 200) -> Re
 
 def where_of(request: Request, most: int) -> Where:
     """The conditions of a list from the query string: `limit` from 1 to `most`, which is also its default and what 0 means; what
-    makes no sense is as if it were not there."""
+    makes no sense is as if it were not there. But a `filter` that cannot be read raises `FilterError`."""
     asked = request.query_params
     since = asked.get("since")
     method = asked.get("method")
@@ -63,9 +65,22 @@ def where_of(request: Request, most: int) -> Where:
         shape_hash=asked.get("shapeHash") or None,
         since=moment(since),
         before=asked.get("before") or None,
+        filter=parse(asked.get("filter") or ""),
         limit=1 if _negative(asked.get("limit")) else min(whole(asked.get("limit")) or most, most),
         offset=min(whole(asked.get("offset")), 2**31),
     )
+
+
+async def refused_filter(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """400, with what is wrong, where, and what could stand there."""
+    assert isinstance(error, FilterError)
+    return json_of(answers.FilterProblem(error=error.error, column=error.column, expected=list(error.expected)), 400)
+
+
+async def processes_of(pipeline: Pipeline) -> ProcessOf:
+    """What is known of the process that a record's `run` names, as of now."""
+    runs: dict[str | None, object] = {run.run: run for run in await pipeline.store.runs()}
+    return runs.get
 
 
 def whole(text: str | None) -> int:

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from brakit_server.api import json_of, pipeline_of
+from brakit_server.filters import parse
 from brakit_server.stores import StoreUnavailable
 from brakit_server.stream import Client, Stream
 
@@ -25,9 +26,10 @@ RETRY_MS = 1000
 
 
 async def get(request: Request) -> Response:
-    """503 when 100 streams are open."""
+    """Those that fit `filter`. 503 when 100 streams are open."""
     stream = pipeline_of(request).stream
-    client = stream.connect(request.headers.get("last-event-id") or request.query_params.get("lastEventId"))
+    wanted = parse(request.query_params.get("filter") or "")
+    client = stream.connect(request.headers.get("last-event-id") or request.query_params.get("lastEventId"), wanted)
     if client is None:
         answer = json_of({"error": "Too many streams are open"}, 503)
         answer.headers["retry-after"] = "10"

@@ -15,7 +15,7 @@ MOST = 1000
 async def many(request: Request) -> Response:
     """One page."""
     page = await pipeline_of(request).store.logs(where_of(request, MOST))
-    return json_of(answers.Logs(total=page.total, entries=page.entries, next=page.next))
+    return json_of(answers.Logs(total=page.total, entries=page.entries, next=page.next, complete=page.complete))
 
 
 ROUTES = [Route("/logs", many, methods=["GET"])]

@@ -39,8 +39,9 @@ Regular expressions are [RE2's](https://github.com/google/re2/wiki/Syntax): with
 none can hold the server up. A filter has at most {MAX_LENGTH:,} characters, {MAX_TERMS} values, {MAX_PATTERNS} regular
 expressions and {MAX_DEPTH} levels. What cannot be read is answered with 400 and `{{"error", "column", "expected"}}`.
 
-Lists are searched from the newest event on, for a limited time. Where that was not enough, the answer has `searchedTo`, the start of
-the oldest event that was looked at, and `next` goes on from there.
+Lists are searched from the newest event on, for a limited time. Where that was not enough, the answer says `"complete": false`: its
+`total` is of what was looked at, and `next` goes on from where the search ended. Groups (`/shapes`, `/errors/groups`) are made of the
+newest 20,000 events that fit.
 """
 
 

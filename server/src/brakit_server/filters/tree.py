@@ -84,24 +84,25 @@ def text_of(node: Node) -> str:
         case Not(part):
             return "-" + _inside(part, Or, And)
         case Compare():
-            return _comparison(node)
+            return written(node)
 
 
 def _inside(node: Node, *weaker: type[Or] | type[And]) -> str:
     return f"({text_of(node)})" if isinstance(node, weaker) else text_of(node)
 
 
-def _comparison(node: Compare) -> str:
+def written(node: Compare) -> str:
+    """One comparison in words."""
     if node.operator == "~":
-        written = [f"/{_ESCAPED.sub(_slash, value.text)}/" for value in node.values]
+        values = [f"/{_ESCAPED.sub(_slash, value.text)}/" for value in node.values]
     else:
-        written = [_value(value, _BARE) for value in node.values]
+        values = [_value(value, _BARE) for value in node.values]
     if node.field == TEXT and node.operator == ":" and len(node.values) == 1:
         return _value(node.values[0], _FREE)
     name = node.field
     if node.key is not None:
         name += "." + (node.key if _KEY.fullmatch(node.key) else quoted(node.key))
-    return name + node.operator + (written[0] if len(written) == 1 else f"({' OR '.join(written)})")
+    return name + node.operator + (values[0] if len(values) == 1 else f"({' OR '.join(values)})")
 
 
 def quoted(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from brakit_server.answers import ErrorGroup, QueryShape, Run, StatefulIssue
+from brakit_server.filters import Node
 from brakit_server.records import Entry, Error, Fetch, Job, Log, Query, Request
 from brakit_server.stores.rollups import Asked, Rollup, RollupKey, Told
 
@@ -82,6 +83,8 @@ class Where(msgspec.Struct, kw_only=True, frozen=True):
     shape_hash: str | None = None
     since: float | None = None
     """Start at or after, epoch milliseconds."""
+    filter: Node | None = None
+    """What `filters.parse` read: a record must fit it."""
     before: str | None = None
     """Cursor: older than the last entry of the page before."""
     limit: int = 500
@@ -95,6 +98,8 @@ class Page(msgspec.Struct, Generic[T], kw_only=True):
     """All that match, not just this page."""
     entries: list[T]
     next: str | None = None
+    complete: bool = True
+    """False where time ran out: `total` is of what was looked at, and `next` goes on from there."""
 
 
 class RequestPoint(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from brakit_server.answers import ErrorGroup, QueryShape
 from brakit_server.records import Callsite, Error, Query
 from brakit_server.stores import Where
-from brakit_server.stores.sqlite.lists import conditions
+from brakit_server.stores.sqlite.filtering import narrowed
 from brakit_server.stores.sqlite.rows import ERROR, JOB, QUERY, REQUEST, own_frame, owner_id, record
 
 SAMPLE = 20_000
@@ -23,7 +23,7 @@ class Sample:
     """The newest events of each group: durations, newest numbers, where they ran."""
 
     def __init__(self, connection: sqlite3.Connection, kind: int, where: Where) -> None:
-        found = conditions(connection, kind, where)
+        found = narrowed(connection, kind, where, SAMPLE)
         rows = connection.execute(
             "SELECT event.shape, event.ms, event.seq, event.service, event.owner FROM "
             + found.tables
@@ -63,7 +63,7 @@ class Sample:
 
 def query_shapes(connection: sqlite3.Connection, where: Where) -> list[QueryShape]:
     """Most total time first, at most `where.limit`."""
-    found = conditions(connection, QUERY, where)
+    found = narrowed(connection, QUERY, where, SAMPLE)
     totals = connection.execute(
         "SELECT event.shape, count(*), sum(event.status), sum(event.ms), max(event.ms), sum(event.rows), count(DISTINCT event.owner), "
         "max(event.at), max(event.seq) FROM "
@@ -108,7 +108,7 @@ def query_shapes(connection: sqlite3.Connection, where: Where) -> list[QueryShap
 
 def error_groups(connection: sqlite3.Connection, where: Where) -> list[ErrorGroup]:
     """Newest first, at most `where.limit`."""
-    found = conditions(connection, ERROR, where)
+    found = narrowed(connection, ERROR, where, SAMPLE)
     totals = connection.execute(
         "SELECT event.shape, count(*), min(event.at), max(event.at), max(event.seq), word.text "
         "FROM "

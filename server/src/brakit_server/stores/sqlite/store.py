@@ -15,7 +15,7 @@ from brakit_server.answers import ErrorGroup, QueryShape, Run, StatefulIssue
 from brakit_server.records import Entry, Error, Fetch, Job, Log, Query, Request
 from brakit_server.stores import Batch, Page, RequestPoint, Size, Stored, StoreUnavailable, Timeline, Where
 from brakit_server.stores.rollups import Asked, Rollup, RollupKey, Told
-from brakit_server.stores.sqlite import groups, lists, reader, retention, rollups, schema
+from brakit_server.stores.sqlite import filtering, groups, lists, reader, retention, rollups, schema
 from brakit_server.stores.sqlite.appending import Appender
 from brakit_server.stores.sqlite.rows import ERROR, FETCH, JOB, LOG, QUERY, REQUEST, EndpointOf, readable, record
 from brakit_server.stores.sqlite.writer import Writer
@@ -86,6 +86,12 @@ class SqliteStore:
 
     async def _page(self, kind: type[E], number: int, where: Where) -> Page[E]:
         def do(connection: sqlite3.Connection) -> Page[E]:
+            if where.filter is not None:
+                fit = filtering.search(connection, number, where)
+                fits = [entry for entry in fit.entries if isinstance(entry, kind)]
+                return Page(
+                    total=fit.total, entries=fits, next=None if fit.next is None else str(fit.next), complete=fit.complete
+                )
             found = lists.conditions(connection, number, where)
             total, rows = lists.page(connection, found, where, self._appender.counts.get(number, 0))
             entries = [entry for _, json in rows if isinstance(entry := record(number, json), kind)]
