@@ -471,3 +471,9 @@ PARAMETERS = st.lists(st.tuples(NAMES_OF_PARAMETERS, st.from_regex(r"[A-Za-z0-9.
 def test_a_url_that_looks_plain_is_masked_as_the_long_look_would(base: str, parameters: list[tuple[str, str]]) -> None:
     value = base + ("?" + "&".join(f"{name}={text}" for name, text in parameters) if parameters else "")
     assert redact.url(value) == redact._settled(value, redact._url)
+
+
+@pytest.mark.parametrize("value", ["\x1b[", "\x1b[2K\x1b[1G50 %", "\x1b[31", "\x1b" * 20_000 + "[0m" * 20_000])
+def test_escapes_that_are_no_colours_are_text_like_any_other(value: str) -> None:
+    assert redact.text(value) == value
+    assert "hunter2hunter2" not in redact.text(f"{value} password=hunter2hunter2")

@@ -116,8 +116,12 @@ def _text(value: str) -> str:
     if "\x1b[" in value:
         # They stand between a name and its value, and their end looks like the beginning of a word.
         bare = _COLOURS.sub("", value)
-        masked = _text(bare)
+        masked = _uncoloured(bare)
         return value if masked == bare else masked
+    return _uncoloured(value)
+
+
+def _uncoloured(value: str) -> str:
     if "=" in value and ("%" in value or "+" in value):
         shown = _PARAMETERS.sub(_parameter_in_text, value)
         if shown != value:
