@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import greenlet  # type: ignore[import-untyped]
@@ -15,7 +16,6 @@ from brakit import callsite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 def code(source: str, filename: str, **names: object) -> dict[str, Any]:
@@ -85,6 +85,21 @@ def test_a_working_folder_that_is_gone_is_no_error(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(folder)
     folder.rmdir()
     assert callsite.is_own("some/where/else.py")
+
+
+def test_a_new_file_is_judged_by_its_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes up on the app's thread: an event loop must not wait for a disk there."""
+
+    asked: list[str] = []
+    library = str(Path(os.__file__).parent / "new.py")
+    with monkeypatch.context() as patched:
+        for name in ("getcwd", "lstat", "readlink", "stat"):
+            patched.setattr(os, name, lambda *args, name=name, **kwargs: asked.append(name))
+        patched.setattr(os.path, "abspath", lambda path: asked.append("abspath"))
+        names = ("/srv/new/../shop.py", "new/relative.py", library, "/srv/new/site-packages/library.py", "site-packages/new.py")
+        found = [callsite.is_own(name) for name in names]
+    assert found == [True, True, False, False, False]
+    assert asked == []
 
 
 @pytest.mark.parametrize("make", [asyncio.new_event_loop, uvloop.new_event_loop])

@@ -373,3 +373,67 @@ def test_around_calls_once_and_keeps_what_comes_back(where: str, error: BaseExce
         assert caught.value is error
         assert error.__context__ is None
     assert len(once.calls) == 1
+
+
+async def test_around_a_coroutine_function_is_one() -> None:
+    seen: list[object] = []
+
+    async def method(self: object, value: int, *, by: int = 2) -> int:
+        await asyncio.sleep(0)
+        return value // by
+
+    wrapped = guard.around(
+        Switch(),  # type: ignore[arg-type]
+        "p",
+        method,
+        lambda *args, **kwargs: (args, kwargs),
+        lambda state, _, result: seen.append((state, result)),
+        lambda state, _, error: seen.append((state, type(error))),
+    )
+    assert inspect.iscoroutinefunction(wrapped)
+    assert await wrapped(None, 6) == 3
+    with pytest.raises(ZeroDivisionError):
+        await wrapped(None, 6, by=0)
+    assert seen == [(((None, 6), {"by": 2}), 3), (((None, 6), {"by": 0}), ZeroDivisionError)]
+
+
+def test_around_asks_only_where_it_is_of_interest_and_hands_over_as_much_as_is_wanted() -> None:
+    seen: list[object] = []
+    client = Switch()
+    wrapped = guard.around(
+        client,  # type: ignore[arg-type]
+        "p",
+        Target.method,
+        lambda *args, **kwargs: seen.append((args, kwargs)),
+        takes=2,
+        interest="{self}.open and a > 1",
+    )
+    target = Target()
+    for a in (1, 2):
+        assert wrapped(target, a, d=4) == (target, a, 2, (), 3, 4, {})
+    target.__dict__["open"] = True
+    for a in (1, 2):
+        assert wrapped(target, a, d=4) == (target, a, 2, (), 3, 4, {})
+    assert seen == [((target, 2), {})]
+    # What it asks of the object may be missing: a failure of ours, and the call goes on.
+    assert client.failures.counts == {"p": 2}
+
+
+@pytest.mark.parametrize(("made", "passed"), [("other", "other"), (None, "given"), (ValueError("ours"), "given")])
+def test_around_puts_another_value_in_the_place_of_an_argument(made: Any, passed: str) -> None:
+    once, client = Once(result="result"), Switch()
+
+    def method(self: object, request: str, more: int = 1) -> object:
+        return once.plain(request, more)
+
+    def before(_: object, request: str) -> Any:
+        assert request == "given"
+        if isinstance(made, Exception):
+            raise made
+        return made
+
+    wrapped = guard.around(client, "p", method, before, takes=2, instead="request")  # type: ignore[arg-type]
+    assert wrapped(None, "given") == "result"
+    assert wrapped(None, request="given", more=2) == "result"
+    assert once.calls == [((passed, 1), {}), ((passed, 2), {})]
+    assert client.failures.counts == ({"p": 2} if isinstance(made, Exception) else {})

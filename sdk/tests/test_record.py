@@ -16,6 +16,7 @@ import pytest
 
 from brakit import context
 from brakit.buffer import Buffer
+from brakit.instrumentations._dbapi import SPARE, Query
 from brakit.record import MAX_HELD, MAX_VALUE, Record, plain_params, plain_value, release_all
 
 if TYPE_CHECKING:
@@ -174,6 +175,40 @@ def test_what_is_held_goes_out_with_its_request_at_the_latest(buffer: Buffer) ->
     late.owner = owner
     late.hold(buffer)
     assert [one.data["n"] for one in buffer.take(1000)] == ["late"]
+
+
+def test_of_what_is_read_only_the_open_ones_are_kept(buffer: Buffer) -> None:
+    owner = context.request_owner(None, None)[0]
+    context.enter(owner)
+    try:
+        queries = [Query("test", f"SELECT {n}", (), None, "sqlite", "1", None) for n in range(1000)]
+    finally:
+        context.enter(None)
+    unread = set(queries[::25])
+    for query in queries:
+        query.hold(buffer)
+        if query not in unread:
+            query.release(buffer)
+            query.release(buffer)
+        assert len(owner.reading) <= SPARE + 2 * len(unread)
+    assert buffer.take(10_000) == [query for query in queries if query not in unread]
+    release_all(owner, buffer)
+    assert set(buffer.take(10_000)) == unread
+    assert owner.reading == []
+
+
+def test_of_many_open_ones_the_newest_go_out_without_their_rows(buffer: Buffer) -> None:
+    owner = context.request_owner(None, None)[0]
+    context.enter(owner)
+    try:
+        queries = [Query("test", f"SELECT {n}", (), None, "sqlite", "1", None) for n in range(MAX_HELD + 5)]
+    finally:
+        context.enter(None)
+    for query in queries:
+        query.hold(buffer)
+    assert buffer.take(10_000) == queries[MAX_HELD:]
+    release_all(owner, buffer)
+    assert set(buffer.take(10_000)) == set(queries[:MAX_HELD])
 
 
 def test_outside_a_request_nothing_is_held(buffer: Buffer) -> None:

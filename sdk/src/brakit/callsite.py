@@ -15,8 +15,29 @@ MAX_DEPTH = 200
 MAX_FRAMES = 100
 """Frames kept of one traceback: the outermost half and the innermost half of a deeper one."""
 MAX_FILES = 20_000
+MAX_LINES = 5000
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+def _working_folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        # It is gone.
+        return ""
+
+
+def _not_own() -> tuple[str, ...]:
+    """The standard library, and the scripts that installed packages bring (`bin/uvicorn`)."""
+    library = os.path.dirname(os.path.abspath(os.__file__))
+    folders = (library, os.path.realpath(library), os.path.join(sys.prefix, "bin"), os.path.join(sys.prefix, "Scripts"))
+    return tuple(folder + os.sep for folder in folders)
+
+
+_FOLDER = _working_folder()
+"""Where the program was started: names of files that are relative are so to this."""
+_NOT_OWN = _not_own()
 _LIBRARY_FOLDERS = ("site-packages", "dist-packages")
 _BORDER = os.path.join("asgiref", "sync.py")
 """The file whose frames lie between work that was handed to a thread and what that thread was doing before, which has not led to it."""
@@ -24,6 +45,10 @@ _LOOP = (os.path.join("asyncio", "events.py"), os.path.join("asyncio", "runners.
 """Files of the event loops. Below them is who runs the loop, which has not led to what a task of a library's does."""
 _own: dict[str, bool | None] = {}
 """For each file whether it is the app's own; None for the borders."""
+
+_lines: dict[tuple[int, int], tuple[CodeType, int]] = {}
+"""Code and line by the code's identity and the place in it: to find the line out costs more than all else about it. What is kept here
+keeps its code alive, so that an identity stays its own."""
 
 _COROUTINE = 0x80 | 0x200  # CO_COROUTINE, CO_ASYNC_GENERATOR
 _GENERATOR = 0x20 | 0x100  # CO_GENERATOR, CO_ITERABLE_COROUTINE
@@ -44,22 +69,12 @@ def is_own(filename: str) -> bool:
 def _judge(filename: str) -> bool:
     if filename.startswith("<"):
         return False
-    try:
-        path = os.path.abspath(filename)
-    except OSError:
-        # The working folder is gone.
-        path = filename
+    # By the name alone: this is the app's thread, and what asks for the working folder may wait for a disk.
+    path = os.path.normpath(os.path.join(_FOLDER, filename))
     if path.startswith(_HERE):
         return False
     parts = path.split(os.sep)
-    return not any(folder in parts for folder in _LIBRARY_FOLDERS) and not path.startswith(_not_own())
-
-
-def _not_own() -> tuple[str, ...]:
-    """The standard library, and the scripts that installed packages bring (`bin/uvicorn`)."""
-    library = os.path.dirname(os.path.abspath(os.__file__))
-    folders = (library, os.path.realpath(library), os.path.join(sys.prefix, "bin"), os.path.join(sys.prefix, "Scripts"))
-    return tuple(folder + os.sep for folder in folders)
+    return not any(folder in parts for folder in _LIBRARY_FOLDERS) and not path.startswith(_NOT_OWN)
 
 
 def find(frame: FrameType | None) -> tuple[CodeType, int] | None:
@@ -82,11 +97,12 @@ def find(frame: FrameType | None) -> tuple[CodeType, int] | None:
             except KeyError:
                 is_own(code.co_filename)
                 known = own.get(code.co_filename)
-            if known:
-                if not code.co_flags & _COROUTINE and _loop_runs() and _in_task(start, frame):
-                    return handed.get()
-                return code, frame.f_lineno
-            if known is None:
+            if known is not False:
+                if known:
+                    if not code.co_flags & _COROUTINE and _loop_runs() and _in_task(start, frame):
+                        return handed.get()
+                    place = (id(code), frame.f_lasti)
+                    return _lines.get(place) or _line(place, code, frame)
                 site = handed.get()
                 if site is not None or code.co_filename.endswith(_LOOP):
                     return site
@@ -102,6 +118,13 @@ def find(frame: FrameType | None) -> tuple[CodeType, int] | None:
         frame = greenlet.gr_frame
         if frame is None:
             return handed.get()
+
+
+def _line(place: tuple[int, int], code: CodeType, frame: FrameType) -> tuple[CodeType, int]:
+    if len(_lines) >= MAX_LINES:
+        _lines.clear()
+    found = _lines[place] = code, frame.f_lineno
+    return found
 
 
 def _loop_runs() -> bool:

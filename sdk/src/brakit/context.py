@@ -59,24 +59,50 @@ class Owner:
     calls requestId: the inbound id where there was one.
     """
 
-    __slots__ = ("envelope", "exchange", "finished", "held", "id", "muted", "request_id", "root", "seen", "trace_id")
+    __slots__ = (
+        "envelope",
+        "exchange",
+        "finished",
+        "held",
+        "id",
+        "muted",
+        "outer",
+        "outermost",
+        "reading",
+        "request_id",
+        "seen",
+        "trace_id",
+    )
 
     def __init__(self, id: str, request_id: str | None, trace_id: str, root: Owner | None) -> None:
         self.id = id
         self.request_id = request_id
         self.trace_id = trace_id
-        self.root = root
+        self.outer = root
+        self.outermost = False
         self.finished = False
         # Whether what it owns is left out, and how: see `sampling`. A span has it from what it is in.
         self.muted = 0
-        # Queries whose rows are still being read; they go out with the request at the latest.
+        # What may still change; it goes out with the request at the latest.
         self.held: dict[int, Record] = {}
+        # The same of queries whose rows are still being read. Some that have gone out may be among them.
+        self.reading: list[Record] = []
         # Exceptions that have been reported.
         self.seen: dict[object, Report] = {}
         # What is being answered, until the app's call is over: a framework inside another finds it here.
         self.exchange: Any = None
         # What stands around the events that it owns, as JSON; made on the sender's thread.
         self.envelope: str | None = None
+
+    @property
+    def root(self) -> Owner | None:
+        # A reference of its own to itself would leave each request to the collector, and most live long enough to wait for a full turn.
+        return self if self.outermost else self.outer
+
+    @root.setter
+    def root(self, root: Owner | None) -> None:
+        self.outermost = root is self
+        self.outer = None if root is self else root
 
 
 _current: ContextVar[Owner | None] = ContextVar("brakit_owner", default=None)
@@ -157,8 +183,21 @@ def outgoing_headers(owner: Owner | None, fetch_id: str) -> list[tuple[str, str]
     return headers
 
 
+MAX_HOSTS = 1000
+_trusted: dict[tuple[str, tuple[str, ...]], bool] = {}
+
+
 def trusted_host(host: str, allowed: tuple[str, ...]) -> bool:
     """Whether our ids may go there: loopback, private (RFC 1918, RFC 4193, link-local) and allow-listed hosts, single-label names."""
+    known = _trusted.get((host, allowed))
+    if known is None:
+        if len(_trusted) >= MAX_HOSTS:
+            _trusted.clear()
+        known = _trusted[host, allowed] = _is_trusted(host, allowed)
+    return known
+
+
+def _is_trusted(host: str, allowed: tuple[str, ...]) -> bool:
     host = host.lower().strip("[]")
     if host in allowed or host in [name.lower() for name in allowed]:
         return True

@@ -198,11 +198,19 @@ def around(
     before: Callable[..., Any],
     after: Callable[..., Any] | None = None,
     failed: Callable[..., Any] | None = None,
+    *,
+    takes: int | None = None,
+    interest: str = "",
+    instead: str = "",
 ) -> Callable[..., Any]:
-    """The same law as `bracket` for a plain method that is called so often that a generator for each call is too dear.
+    """The same law as `bracket`, for a function that is called so often that a generator for each call is too dear.
 
     `before` gets the arguments of the call. What it returns is handed to `after(state, self, result)` or `failed(state, self, error)`;
     None says that this call is of no interest. What `after` returns, unless None, takes the place of the result.
+
+    `takes` is how many of the arguments `before` gets, the first ones; all of them if not given. `interest` is an expression over
+    the parameters of the original and `{self}`, its first one: where it is false, `before` is not asked. `instead` names a parameter
+    whose place is taken by what `before` returns, unless None; `after` and `failed` are not called then.
     """
     parameters, arguments = _signature(original)
     namespace: dict[str, Any] = {
@@ -216,25 +224,44 @@ def around(
         "our_defaults": getattr(original, "__defaults__", None),
         "our_kwdefaults": getattr(original, "__kwdefaults__", None),
     }
-    source = _AROUND.format(parameters=parameters, arguments=arguments, self=arguments.split(",")[0].replace("*args", "args[0]"))
-    exec(compile(source, "<brakit.guard>", "exec"), namespace)
+    first = arguments.split(",")[0].replace("*args", "args[0]")
+    call = f"our_original({arguments})"
+    kind = ""
+    if _is_coroutine_function(original):
+        kind, call = "async ", f"await {call}"
+    names = {"kind": kind, "parameters": parameters, "arguments": arguments, "self": first, "call": call, "instead": instead}
+    names["state"] = f"our_before({arguments if takes is None else ', '.join(arguments.split(', ')[:takes])})"
+    if interest:
+        names["state"] += f" if {interest.format(self=first)} else None"
+    source = _ENTER + (_INSTEAD if instead else _AROUND if after or failed else _ONLY)
+    exec(compile(source.format(**names), "<brakit.guard>", "exec"), namespace)
     return _dress(namespace["method"], original)
 
 
 # Compiled with the parameters of the original: a call with named parameters costs a third of one through *args and **kwargs.
-_AROUND = """
-def method({parameters}):
+_ENTER = """
+{kind}def method({parameters}):
     if not our_client.open:
-        return our_original({arguments})
+        return {call}
     try:
-        our_state = our_before({arguments})
+        our_state = {state}
     except Exception as our_error:
         our_failures.add(our_place, our_error)
         our_state = None
+"""
+_ONLY = """
+    return {call}
+"""
+_INSTEAD = """
+    if our_state is not None:
+        {instead} = our_state
+    return {call}
+"""
+_AROUND = """
     if our_state is None:
-        return our_original({arguments})
+        return {call}
     try:
-        our_result = our_original({arguments})
+        our_result = {call}
     except BaseException as their_error:
         if our_failed is not None:
             try:

@@ -188,12 +188,19 @@ class Patches:
         before: Callable[..., Any],
         after: Callable[..., Any] | None = None,
         failed: Callable[..., Any] | None = None,
+        *,
+        takes: int | None = None,
+        interest: str = "",
+        instead: str = "",
     ) -> None:
-        """Put functions around a plain method of a class, as `guard.around` says: the cheap form, for hot methods. Twice is once."""
+        """Put functions around a method of a class, as `guard.around` says: the cheap form, for hot methods. Twice is once."""
         if self._holds(holder, name):
             return
         original = getattr(holder, name)
-        self.replace(holder, name, guard.around(self.client, place, original, before, after, failed))
+        wrapper = guard.around(
+            self.client, place, original, before, after, failed, takes=takes, interest=interest, instead=instead
+        )
+        self.replace(holder, name, wrapper)
 
     def replace(self, holder: Any, name: str, value: Any) -> None:
         """Set an attribute and remember what was there. Twice is once."""

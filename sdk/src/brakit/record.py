@@ -81,12 +81,18 @@ MAX_HELD = 100
 def release_all(owner: Owner, buffer: Buffer) -> None:
     """Hand over what the request still holds; its own record follows, so that a timeline is whole when its request arrives."""
     owner.finished = True
+    # `popitem` and `pop` are atomic: two threads of one request never hand over the same record.
     while owner.held:
-        # popitem is atomic: two threads of one request never hand over the same record.
         try:
             _, record = owner.held.popitem()
         except KeyError:
-            return
+            break
+        record.emit(buffer)
+    while owner.reading:
+        try:
+            record = owner.reading.pop(0)
+        except IndexError:
+            break
         record.emit(buffer)
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from brakit.context import current
-from brakit.record import Record, clock
+from brakit.record import MAX_HELD, Record, clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from brakit.buffer import Buffer
+
+SPARE = 8
+"""Queries of a request that are kept though they may have gone out: most are read to their end before the next one begins."""
 LARGE = 4096
 """Characters from which a statement's text counts against the buffer's bytes; shorter ones are mostly shared by all their records."""
 
@@ -74,6 +78,23 @@ class Query(Record):
         self.running = True
         self.started = self.ended = clock()
 
+    def hold(self, buffer: Buffer) -> None:
+        """As that of a record, without the trouble of taking out what is over: that falls out by and by."""
+        root = self.owner.root if self.owner is not None else None
+        if root is None or root.finished:
+            self.emit(buffer)
+            return
+        reading = root.reading
+        if len(reading) >= SPARE:
+            _look_through(reading)
+            if len(reading) >= MAX_HELD:
+                self.emit(buffer)
+                return
+        reading.append(self)
+
+    def release(self, buffer: Buffer) -> None:
+        self.emit(buffer)
+
     @property
     def data(self) -> dict[str, object]:  # type: ignore[override]
         # Outside a request it may go out while the app still reads: half a count would be a wrong one.
@@ -92,6 +113,18 @@ class Query(Record):
             "model": getattr(self, "model", None),
             "lazy_load": getattr(self, "lazy_load", None),
         }
+
+
+def _look_through(reading: list[Record]) -> None:
+    """Take out the two oldest; what has not gone out yet is the newest from now on. About half have gone out at most."""
+    for _ in (1, 2):
+        try:
+            oldest = reading.pop(0)
+        except IndexError:
+            # Another thread of the request has been faster.
+            return
+        if not oldest.emitted:
+            reading.append(oldest)
 
 
 def row_count(number: object) -> int | None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SYSTEMS = {"mssql": "microsoft.sql_server", "mysql": "mysql", "oracle": "oracle.db"}
 """Dialects whose name is not always OpenTelemetry's `db.system.name`."""
+OPEN: Any = ""
+"""Stands for what was covered before a statement that covers nothing: below it nobody listens."""
 BEGUN: Any = object()
 """Stands for the name of a transaction until its first statement; one without a statement needs none."""
 IN_TASKS = (
@@ -56,6 +58,21 @@ def leaving(_call: Call) -> Generator[None, Any, None]:
         callsite.handed.set(before)
 
 
+class Link:
+    """What is the same for all statements on one connection of the pool, beside the connection of SQLAlchemy's that holds it.
+
+    `listens` says that the driver below may have an instrumentation of its own, which has to be told to keep quiet.
+    """
+
+    __slots__ = ("listens", "name", "pooled", "system")
+
+    def __init__(self, pooled: Any, name: str, system: str, listens: bool) -> None:
+        self.pooled = pooled
+        self.name = name
+        self.system = system
+        self.listens = listens
+
+
 class Names:
     """Numbers the connections and the transactions of one client.
 
@@ -78,6 +95,14 @@ class Names:
             name = info[self.key] = str(next(self.connections))
         return name
 
+    def link(self, pooled: Any, dialect: Any) -> Link:
+        # The standard library's own class is not watched, and no dialect of SQLAlchemy's calls itself on a connection of that.
+        kind = type(getattr(pooled, "dbapi_connection", None))
+        quiet = kind is getattr(sys.modules.get("sqlite3"), "Connection", None) and type(dialect).__module__.startswith(
+            "sqlalchemy."
+        )
+        return Link(pooled, self.connection(pooled), system_of(dialect), not quiet)
+
 
 class Transactions:
     """What is written down before and after the calls that begin and end transactions."""
@@ -94,6 +119,7 @@ class Transactions:
 
         # A plain class attribute, so that reading one that was never set costs no exception.
         patch.replace(Connection, "_brakit_transaction", None)
+        patch.replace(Connection, "_brakit_link", None)
         patch.hook(RootTransaction, "__init__", "sqlalchemy:RootTransaction.__init__", self.beginning, self.begun)
         for holder, name, before, after in (
             (RootTransaction, "_do_commit", self.committing, self.ended),

@@ -10,68 +10,124 @@ import sys
 from contextvars import ContextVar
 
 from brakit import callsite, context, errors
-from brakit.guard import Raised
+from brakit.context import covered, current
 from brakit.instrumentations._fetch import size_of
+from brakit.record import Record, clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from typing import Any
 
-    from brakit.guard import Call
+    from brakit.client import Client
     from brakit.patch import Patches
 
 SUPPORTS = ">=0.24"
 
 _fetch_id: ContextVar[str | None] = ContextVar("brakit_httpx_fetch", default=None)
 
+LENGTH = b"content-length"
+HEADERS = {"_list", "_encoding"}
+REQUEST = {"method", "url", "headers", "extensions", "stream", "_content"}
+"""The attributes of httpx's objects."""
+OURS = frozenset((b"x-brakit-request-id", b"x-brakit-fetch-id", b"traceparent"))
+
 
 def instrument(patch: Patches) -> None:
-    patch.probe("httpx:Client.send", send)
-    patch.probe("httpx:AsyncClient.send", send)
-    patch.probe("httpx:HTTPTransport.handle_request", carry)
-    patch.probe("httpx:AsyncHTTPTransport.handle_async_request", carry)
+    httpx: Any = sys.modules["httpx"]
+    calls = Calls(patch.client, httpx)
+    for holder, send, transport, handle in (
+        (httpx.Client, "send", httpx.HTTPTransport, "handle_request"),
+        (httpx.AsyncClient, "send", httpx.AsyncHTTPTransport, "handle_async_request"),
+    ):
+        patch.hook(holder, send, f"httpx:{holder.__name__}.{send}", calls.begin, calls.end, calls.failed, takes=2)
+        place = f"httpx:{transport.__name__}.{handle}"
+        patch.hook(transport, handle, place, calls.carry, takes=2, instead="request")
 
 
-def send(call: Call) -> Generator[None, Any, None]:
-    """One logical call: until its headers for a stream, until the last byte otherwise.
+class Sent(Record):
+    """A call under way. `outer` is the id of the call that it is made in."""
 
-    What is called inside it (an authentication that fetches a token, a hook of the app's) is a call of its own.
-    """
-    if context.covered.get() == "fetch":
-        return
-    request = call.arg("request")
-    fetch_id = context.new_span_id()
-    fetch = call.client.record(
-        "fetch",
-        url=str(request.url),
-        method=request.method,
-        source="httpx",
-        fetch_id=fetch_id,
-        request_size=size_of(request.headers),
-    )
-    fetch.site = callsite.find(sys._getframe())
-    before = _fetch_id.get()
-    _fetch_id.set(fetch_id)
-    try:
-        response = yield
-    except Raised as raised:
-        fetch.finish(call.client.buffer, status_code=0, error=errors.text_of(raised.error))
-    else:
-        size = response.num_bytes_downloaded if response.is_closed else size_of(response.headers)
-        fetch.finish(call.client.buffer, status_code=response.status_code, response_size=size)
-    finally:
-        _fetch_id.set(before)
+    __slots__ = ("outer",)
+    outer: str | None
 
 
-def carry(call: Call) -> Generator[None, Any, None]:
-    """Put our ids on what goes over the wire to a host that may have them."""
-    request = call.arg("request")
-    fetch_id = _fetch_id.get()
-    if fetch_id is not None and context.trusted_host(request.url.host, call.client.config.propagate):
-        headers = request.headers.copy()
-        for name, value in context.outgoing_headers(context.current(), fetch_id):
-            headers.setdefault(name, value)
-        copy = type(request)(request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions)
-        call.replace("request", copy)
-    yield
+class Calls:
+    """What is written down before and after the calls of one client of ours."""
+
+    def __init__(self, client: Client, httpx: Any) -> None:
+        self.buffer = client.buffer
+        self.allowed = client.config.propagate
+        self.request = httpx.Request
+        # Of the classes as we know them, what they keep is read and copied: to ask them by name, or for new ones, is dear.
+        known = vars(httpx.Request("GET", "http://localhost")).keys() <= REQUEST and vars(httpx.Headers()).keys() == HEADERS
+        self.headers = httpx.Headers if known else None
+
+    def begin(self, _caller: Any, request: Any) -> Sent | None:
+        """One logical call: until its headers for a stream, until the last byte otherwise.
+
+        What is called inside it (an authentication that fetches a token, a hook of the app's) is a call of its own.
+        """
+        if covered.get() == "fetch":
+            return None
+        fetch_id = context.new_span_id()
+        size = self.size(request.headers)
+        data = {"url": str(request.url), "method": request.method, "source": "httpx", "fetch_id": fetch_id, "request_size": size}
+        fetch = Sent("fetch", data)
+        fetch.site = callsite.find(sys._getframe(2))
+        fetch.outer = _fetch_id.get()
+        _fetch_id.set(fetch_id)
+        return fetch
+
+    def end(self, fetch: Sent, _caller: Any, response: Any) -> None:
+        _fetch_id.set(fetch.outer)
+        fetch.ended = clock()
+        data = fetch.data
+        data["status_code"] = response.status_code
+        data["response_size"] = response.num_bytes_downloaded if response.is_closed else self.size(response.headers)
+        fetch.emit(self.buffer)
+
+    def failed(self, fetch: Sent, _caller: Any, error: BaseException) -> None:
+        _fetch_id.set(fetch.outer)
+        fetch.ended = clock()
+        fetch.data["status_code"] = 0
+        fetch.data["error"] = errors.text_of(error)
+        fetch.emit(self.buffer)
+
+    def size(self, headers: Any) -> int | None:
+        """`Content-Length`."""
+        if type(headers) is not self.headers:
+            return size_of(headers)
+        for _, name, value in headers._list:
+            if name == LENGTH:
+                return int(value) if value.isdigit() and len(value) < 16 else None
+        return None
+
+    def carry(self, _transport: Any, request: Any) -> Any:
+        """A request in the place of the app's own, with our ids on it, where it goes over the wire to a host that may have them."""
+        fetch_id = _fetch_id.get()
+        if fetch_id is None or not context.trusted_host(request.url.host, self.allowed):
+            return None
+        ids = context.outgoing_headers(current(), fetch_id)
+        headers = request.headers
+        if type(request) is not self.request or type(headers) is not self.headers:
+            headers = headers.copy()
+            for name, value in ids:
+                headers.setdefault(name, value)
+            return type(request)(
+                request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
+            )
+        there = [name for _, name, _ in headers._list if name in OURS]
+        # Attribute by attribute: to look into an object's `__dict__` makes all later use of the object slower.
+        copied = object.__new__(self.headers)
+        copied._list = headers._list + [(name, name, value) for name, value in encoded(ids) if name not in there]
+        copied._encoding = headers._encoding
+        copy = object.__new__(self.request)
+        copy.method, copy.url, copy.headers = request.method, request.url, copied
+        copy.extensions, copy.stream = request.extensions, request.stream
+        if hasattr(request, "_content"):
+            copy._content = request._content
+        return copy
+
+
+def encoded(pairs: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode()) for name, value in pairs]

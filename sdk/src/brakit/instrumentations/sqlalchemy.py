@@ -24,12 +24,13 @@ from brakit.instrumentations import _sqlalchemy_loads
 from brakit.instrumentations._dbapi import Query, plain_sql, row_count
 from brakit.instrumentations._orm import name_of
 from brakit.instrumentations._sqlalchemy_loads import attribute_of, loading
-from brakit.instrumentations._sqlalchemy_transactions import BEGUN, SYSTEMS, Names, Transactions, system_of
+from brakit.instrumentations._sqlalchemy_transactions import BEGUN, OPEN, Names, Transactions
 from brakit.record import clock, plain_params
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import CodeType, FrameType
     from typing import Any
 
     from brakit.client import Client
@@ -43,19 +44,23 @@ HOUSEKEEPING = (
 )
 """What a dialect does on a connection of the driver's for itself."""
 
+READING = "{self}.context._brakit_query is not None"
+CLOSING = "{self}.context._brakit_query is not None and not {self}.context._brakit_query.running"
+"""Where a result is of interest: most are closed after their rows have been read, and once more on behalf of the ORM."""
+
 CONNECT = "_ConnectionRecord__connect"
 """Opens a connection and runs the listeners of the pool on it, the dialect's among them."""
 
 
 def instrument(patch: Patches) -> None:
     from sqlalchemy.engine import interfaces
-    from sqlalchemy.engine.base import Engine
+    from sqlalchemy.engine.base import Connection, Engine
     from sqlalchemy.engine.cursor import CursorFetchStrategy, CursorResult
     from sqlalchemy.engine.default import DefaultDialect, DefaultExecutionContext
     from sqlalchemy.pool.base import _ConnectionRecord
 
     names = Names()
-    probes = Probes(patch.client, names, interfaces)
+    probes = Probes(patch.client, names, interfaces, vars(Connection)["execute"].__code__)
 
     def cover(dialect: type) -> None:
         """The methods of a dialect, wherever in its line of classes they are defined."""
@@ -84,14 +89,15 @@ def instrument(patch: Patches) -> None:
     patch.hook(Engine, "__init__", "sqlalchemy:Engine.__init__", engine_made)
     if hasattr(_ConnectionRecord, CONNECT):
         patch.hook(_ConnectionRecord, CONNECT, f"sqlalchemy:{CONNECT}", cover_up, uncover, uncover)
-    for name, before, after in (
-        ("_fetchone_impl", probes.reading, probes.read_one),
-        ("_fetchmany_impl", probes.reading, probes.read_many),
-        ("_fetchall_impl", probes.reading, probes.read_all),
-        ("_fetchiter_impl", probes.iterating, probes.iterated),
-        ("_soft_close", probes.closing, None),
+    for name, before, after, interest in (
+        ("_fetchone_impl", probes.reading, probes.read_one, READING),
+        ("_fetchmany_impl", probes.reading, probes.read_many, READING),
+        ("_fetchall_impl", probes.reading, probes.read_all, READING),
+        ("_fetchiter_impl", probes.iterating, probes.iterated, READING),
+        ("_soft_close", probes.closing, None, CLOSING),
     ):
-        patch.hook(CursorResult, name, f"sqlalchemy:CursorResult.{name}", before, after, probes.read_failed)
+        failed = probes.read_failed if after is not None else None
+        patch.hook(CursorResult, name, f"sqlalchemy:CursorResult.{name}", before, after, failed, takes=1, interest=interest)
     patch.hook(CursorFetchStrategy, "handle_exception", "sqlalchemy:CursorFetchStrategy.handle_exception", probes.fetch_raised)
     if hasattr(DefaultExecutionContext, "fetchall_for_returning"):  # from 2.0.10 on
         place = "sqlalchemy:DefaultExecutionContext.fetchall_for_returning"
@@ -113,7 +119,8 @@ def uncover(state: tuple[str | None], *_: Any) -> None:
 class Probes:
     """What is written down before and after the statements of one client."""
 
-    def __init__(self, client: Client, names: Names, interfaces: Any) -> None:
+    def __init__(self, client: Client, names: Names, interfaces: Any, called: CodeType) -> None:
+        self.called = called
         self.buffer = client.buffer
         self.failures = client.failures
         self.names = names
@@ -150,11 +157,14 @@ class Probes:
                 before.rows = row_count(cursor.rowcount)
             before.over = True
             before.release(self.buffer)
-        if batch is None and self.batched is not None and context.execute_style is self.batched:
+        if batch is None and context.execute_style is self.batched:
             part = sys._getframe(up - 2).f_locals.get("imv_batch")
             # Before 2.0.10 nobody tells how many there are, and the rows of all batches are read in one.
             batch = part.current_batch_size if part is not None else 0
         connection = context.root_connection
+        link = connection._brakit_link
+        if link is None or link.pooled is not context._dbapi_connection:
+            link = connection._brakit_link = self.names.link(context._dbapi_connection, dialect)
         transaction = connection._brakit_transaction
         if transaction is BEGUN:
             transaction = connection._brakit_transaction = str(next(self.names.transactions))
@@ -163,23 +173,33 @@ class Probes:
             statement if type(statement) is str else plain_sql(statement),
             plain_params(parameters) if batch is None else None,
             batch or None,
-            system_of(dialect) if dialect.name in SYSTEMS else dialect.name,
-            self.names.connection(context._dbapi_connection),
+            link.system,
+            link.name,
             transaction,
         )
-        query.site = callsite.find(sys._getframe(up))
         clause = context.invoked_statement
-        subject = clause._propagate_attrs.get("plugin_subject") if clause is not None else None
-        if subject is not None:
-            query.model = name_of(subject.class_)
+        if clause is None:
+            query.site = callsite.find(sys._getframe(up))
+        else:
+            query.site = callsite.find(self.outside(sys._getframe(up + 2)) or sys._getframe(up))
+            subject = clause._propagate_attrs.get("plugin_subject")
+            if subject is not None:
+                query.model = name_of(subject.class_)
         load = loading.get()
         if load is not None:
             query.lazy_load = attribute_of(load, context)
         context._brakit_query = query if batch != 0 else None
-        query.outer = outer
-        covered.set("db.query")
+        if link.listens:
+            query.outer = outer
+            covered.set("db.query")
+        else:
+            query.outer = OPEN
         query.started = clock()
         return query
+
+    def outside(self, frame: FrameType) -> FrameType | None:
+        """Who has called `Connection.execute`, where `frame` is that: none of the frames that are passed over can be the app's."""
+        return frame.f_back if frame.f_code is self.called else None
 
     def executemany(self, dialect: Any, cursor: Any, statement: Any, parameters: Any, context: Any = None) -> Query | None:
         return self.execute(dialect, cursor, statement, None, context, len(parameters), 5)
@@ -189,26 +209,27 @@ class Probes:
 
     def executed(self, query: Query, _dialect: Any, _result: Any) -> None:
         query.ended = clock()
-        covered.set(query.outer)
+        if query.outer is not OPEN:
+            covered.set(query.outer)
         query.running = False
         query.hold(self.buffer)
 
     def failed(self, query: Query, _dialect: Any, error: BaseException) -> None:
         query.ended = clock()
-        covered.set(query.outer)
+        if query.outer is not OPEN:
+            covered.set(query.outer)
         query.running = False
         query.error = errors.text_of(error)
         query.emit(self.buffer)
 
     # Its rows.
 
-    def reading(self, result: Any, *_: Any, **__: Any) -> Query | None:
-        query: Query | None = result.context._brakit_query
-        if query is not None:
-            if query.rows is None:
-                query.rows = 0
-            query.running = True
-            query.mark = clock()
+    def reading(self, result: Any) -> Query:
+        query: Query = result.context._brakit_query
+        if query.rows is None:
+            query.rows = 0
+        query.running = True
+        query.mark = clock()
         return query
 
     def read_one(self, query: Query, result: Any, row: Any) -> None:
@@ -238,8 +259,8 @@ class Probes:
         query.running = False
         self.end(result.context)
 
-    def iterating(self, result: Any) -> Query | None:
-        query: Query | None = result.context._brakit_query
+    def iterating(self, result: Any) -> Query:
+        query: Query = result.context._brakit_query
         return query
 
     def iterated(self, query: Query, result: Any, rows: Iterator[Any]) -> Iterator[Any]:
@@ -275,11 +296,9 @@ class Probes:
             if not query.running:
                 self.end(result.context)
 
-    def closing(self, result: Any, *_: Any, **__: Any) -> None:
+    def closing(self, result: Any) -> None:
         context = result.context
         query = context._brakit_query
-        if query is None or query.running:
-            return
         if query.rows is None and not result._metadata.returns_rows:
             query.rows = row_count(context.rowcount)
         self.end(context)
