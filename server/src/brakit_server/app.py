@@ -107,10 +107,16 @@ def serve(config: Config) -> int:
                 sys.stdout.flush()
 
             pipeline: Pipeline = app.state.pipeline
+            connections: Connections = app.state.connections
+
+            def stopping() -> None:
+                pipeline.stream.close()
+                connections.stop(asyncio.get_running_loop())
+
             server = _Server(
                 uvicorn.Config(
                     app,
-                    http=app.state.connections.protocol,
+                    http=connections.protocol,
                     access_log=False,
                     log_config=None,
                     lifespan="on",
@@ -122,7 +128,7 @@ def serve(config: Config) -> int:
                     timeout_graceful_shutdown=2,
                 ),
                 ready,
-                pipeline.stream.close,
+                stopping,
                 config.until_exit,
             )
             # The server stops in order at a signal and then raises it again: the rest of the order is ours.

@@ -21,6 +21,9 @@ BODY_SECONDS = 10.0
 UNREAD_SECONDS = 10.0
 """How long an answer may lie there that the client does not read."""
 
+HURRY_SECONDS = 0.5
+"""The same, once the server is to end."""
+
 HEAD_BYTES = 64 * 1024
 """Size of a head, by and large: of what had to be read in several pieces."""
 
@@ -33,6 +36,9 @@ FILES_OF_OURS = 64
 """Descriptors that the rest of the process may need."""
 
 SWEEP_SECONDS = 1.0
+
+CUT = "brakit.cut"
+"""ASGI extension: `{"off": function}` ends the connection at once, for an answer that cannot be brought to its end."""
 
 _GUARD = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items()).encode()
 
@@ -70,6 +76,14 @@ class Connections:
         connection.say_no_more()
         connection.transport.abort()
 
+    def stop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The server ends: whoever does not take the rest of an answer soon is cut off."""
+        loop.call_later(HURRY_SECONDS, self._hurry)
+
+    def _hurry(self) -> None:
+        for each in [each for each in self.open if each.is_stuck()]:
+            self.close(each, "unread")
+
     def count(self, reason: str) -> None:
         """Take down that one is closed."""
         self.closed[reason] = self.closed.get(reason, 0) + 1
@@ -101,6 +115,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._extensions: dict[str, dict[object, object]] = {CUT: {"off": self._cut_off}}
         self._wait("head", HEAD_SECONDS)
         self.all.add(self)
 
@@ -137,6 +152,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self.scope["extensions"] = self._extensions
         self._wait("body", BODY_SECONDS)
         super().on_headers_complete()
 
@@ -160,6 +176,10 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, msg, "invalid")
 
+    def _cut_off(self) -> None:
+        if not self.gone:
+            self.all.close(self, "unread")
+
     def is_late(self, now: float) -> bool:
         """Whether it is to be closed, for `reason`."""
         if self._stuck is not None and now > self._stuck + UNREAD_SECONDS:
@@ -174,6 +194,10 @@ class Connection(HttpToolsProtocol):
     def is_waited_for(self) -> bool:
         """Whether it is the client's turn."""
         return self.due is not None or self._idle()
+
+    def is_stuck(self) -> bool:
+        """Whether an answer lies there unread."""
+        return self._stuck is not None or self.transport.is_closing()
 
     def say_no_more(self) -> None:
         """Whoever is still answering need not: what is written to a closed connection would be an error of the server's."""

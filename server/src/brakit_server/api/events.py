@@ -11,6 +11,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from brakit_server.api import json_of, pipeline_of
+from brakit_server.connections import CUT
 from brakit_server.filters import parse
 from brakit_server.stores import StoreUnavailable
 from brakit_server.stream import Client, Stream
@@ -50,7 +51,7 @@ class Events(Response):
         self._limit: asyncio.Timeout | None = None
         client.on_close = self._hurry
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gone = asyncio.create_task(self._gone(receive))
         try:
             await self._send(send, {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -60,6 +61,8 @@ class Events(Response):
             await self._send(send, _body(b"", more=False))
         except (TimeoutError, StoreUnavailable, OSError):
             # It does not read, it is gone, or there is nothing to be read from the store: it will come back.
+            if (cut := scope.get("extensions", {}).get(CUT)) is not None:
+                cut["off"]()
             return
         finally:
             gone.cancel()
