@@ -28,9 +28,8 @@ SDK_ROOMS = (
     "doctor", "__main__",
 )  # fmt: skip
 SERVER_ROOMS = (
-    "__init__", "sketch", "records", "answers", "details", "tokens", "meters", "memory", "terminal", "config", "running", "security",
-    "connections", "filters", "ingest", "stores",
-    "analysis", "stream", "pipeline", "api", "mcp", "app", "cli", "bootstrap",
+    "__init__", "sketch", "records", "answers", "details", "suggestions", "tokens", "meters", "memory", "terminal", "config", "running",
+    "security", "connections", "filters", "ingest", "stores", "analysis", "stream", "pipeline", "api", "mcp", "app", "cli", "bootstrap",
 )  # fmt: skip
 
 # Ingest makes the batch that a store takes; the batch stands with the protocol that all stores share.

@@ -241,52 +241,59 @@ export interface Job {
 export interface Answer {
 }
 
+/** A page of a list. */
+export interface Listed {
+  total: number;
+  next?: string;
+  complete?: boolean;
+}
+
 /** `GET /api/requests`, newest first. */
 export interface Requests {
   total: number;
-  requests: Request[];
   next?: string;
   complete?: boolean;
+  requests: Request[];
 }
 
 /** `GET /api/queries`, newest first. */
 export interface Queries {
   total: number;
-  entries: Query[];
   next?: string;
   complete?: boolean;
+  entries: Query[];
 }
 
 /** `GET /api/fetches`, newest first. */
 export interface Fetches {
   total: number;
-  entries: Fetch[];
   next?: string;
   complete?: boolean;
+  entries: Fetch[];
 }
 
 /** `GET /api/logs`, newest first. */
 export interface Logs {
   total: number;
-  entries: Log[];
   next?: string;
   complete?: boolean;
+  entries: Log[];
 }
 
 /** `GET /api/errors`, newest first. */
 export interface Errors {
   total: number;
-  entries: Error[];
   next?: string;
   complete?: boolean;
+  entries: Error[];
 }
 
 /** `GET /api/jobs`, newest first. */
 export interface Jobs {
   total: number;
-  entries: Job[];
   next?: string;
   complete?: boolean;
+  entries: Job[];
 }
 
 /** What a rule found. */
@@ -635,54 +642,6 @@ export interface Overview {
   services: string[];
 }
 
-/** A field that a filter can name. */
-export interface FilterField {
-  name: string;
-  type: string;
-  doc: string;
-  kinds: string[];
-  keyed: boolean;
-  values: string[];
-  example?: string;
-}
-
-/** A type of field. */
-export interface FilterType {
-  name: string;
-  doc: string;
-  operators: string[];
-  units: string[];
-}
-
-/** `GET /api/filter`. */
-export interface FilterLanguage {
-  fields: FilterField[];
-  types: FilterType[];
-}
-
-/** Why a filter cannot be read: what every list answers with 400. */
-export interface FilterProblem {
-  error: string;
-  column: number;
-  expected: string[];
-}
-
-/** Something that could be typed. */
-export interface Suggestion {
-  text: string;
-  kind: string;
-  doc?: string;
-  count?: number;
-}
-
-/** `GET /api/filter/complete`. */
-export interface Completion {
-  start: number;
-  end: number;
-  items: Suggestion[];
-  error?: FilterProblem;
-}
-
 export interface QueryEntry {
   type: "query";
   timestamp: number;
@@ -796,4 +755,52 @@ export interface JobDetail {
   issues: StatefulIssue[];
   run?: Run;
   job: Job;
+}
+
+/** A field that a filter can name. */
+export interface FilterField {
+  name: string;
+  type: string;
+  doc: string;
+  kinds: string[];
+  keyed: boolean;
+  values: string[];
+  example?: string;
+}
+
+/** A type of field. */
+export interface FilterType {
+  name: string;
+  doc: string;
+  operators: string[];
+  units: string[];
+}
+
+/** `GET /api/filter`. */
+export interface FilterLanguage {
+  fields: FilterField[];
+  types: FilterType[];
+}
+
+/** Why a filter cannot be read: what every list answers with 400. */
+export interface FilterProblem {
+  error: string;
+  column: number;
+  expected: string[];
+}
+
+/** Something that could be typed. */
+export interface Suggestion {
+  text: string;
+  kind: string;
+  doc?: string;
+  count?: number;
+}
+
+/** `GET /api/filter/complete`. */
+export interface Completion {
+  start: number;
+  end: number;
+  items: Suggestion[];
+  error?: FilterProblem;
 }

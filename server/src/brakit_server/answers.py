@@ -25,65 +25,50 @@ class Answer(msgspec.Struct, rename="camel", omit_defaults=True):
 # Lists
 
 
-class Requests(Answer, kw_only=True):
-    """`GET /api/requests`, newest first."""
+class Listed(Answer, kw_only=True):
+    """A page of a list."""
 
     total: int
-    requests: list[Request]
     next: str | None = None
     """Cursor of the next page: pass it as `before`."""
     complete: bool = True
     """False where time ran out: `total` is of what was looked at, and `next` goes on from there."""
 
 
-class Queries(Answer, kw_only=True):
+class Requests(Listed, kw_only=True):
+    """`GET /api/requests`, newest first."""
+
+    requests: list[Request]
+
+
+class Queries(Listed, kw_only=True):
     """`GET /api/queries`, newest first."""
 
-    total: int
     entries: list[Query]
-    next: str | None = None
-    complete: bool = True
-    """False where time ran out: `total` is of what was looked at, and `next` goes on from there."""
 
 
-class Fetches(Answer, kw_only=True):
+class Fetches(Listed, kw_only=True):
     """`GET /api/fetches`, newest first."""
 
-    total: int
     entries: list[Fetch]
-    next: str | None = None
-    complete: bool = True
-    """False where time ran out: `total` is of what was looked at, and `next` goes on from there."""
 
 
-class Logs(Answer, kw_only=True):
+class Logs(Listed, kw_only=True):
     """`GET /api/logs`, newest first."""
 
-    total: int
     entries: list[Log]
-    next: str | None = None
-    complete: bool = True
-    """False where time ran out: `total` is of what was looked at, and `next` goes on from there."""
 
 
-class Errors(Answer, kw_only=True):
+class Errors(Listed, kw_only=True):
     """`GET /api/errors`, newest first."""
 
-    total: int
     entries: list[Error]
-    next: str | None = None
-    complete: bool = True
-    """False where time ran out: `total` is of what was looked at, and `next` goes on from there."""
 
 
-class Jobs(Answer, kw_only=True):
+class Jobs(Listed, kw_only=True):
     """`GET /api/jobs`, newest first."""
 
-    total: int
     entries: list[Job]
-    next: str | None = None
-    complete: bool = True
-    """False where time ran out: `total` is of what was looked at, and `next` goes on from there."""
 
 
 # Issues
@@ -493,69 +478,3 @@ class Overview(Answer, kw_only=True):
     recent_errors: list[ErrorGroup]
     """Newest first, at most 5."""
     services: list[str]
-
-
-# Filters
-
-
-class FilterField(Answer, omit_defaults=False, kw_only=True):
-    """A field that a filter can name."""
-
-    name: str
-    type: str
-    doc: str
-    kinds: list[str]
-    """Kinds of event that have it, as `kind:` calls them; none: all."""
-    keyed: bool
-    """Whether a name follows behind a dot: `header.accept`."""
-    values: list[str]
-    """Values that are known to occur."""
-    example: str | None = None
-
-
-class FilterType(Answer, omit_defaults=False, kw_only=True):
-    """A type of field."""
-
-    name: str
-    doc: str
-    operators: list[str]
-    units: list[str]
-
-
-class FilterLanguage(Answer, omit_defaults=False, kw_only=True):
-    """`GET /api/filter`."""
-
-    fields: list[FilterField]
-    types: list[FilterType]
-
-
-class FilterProblem(Answer, omit_defaults=False, kw_only=True):
-    """Why a filter cannot be read: what every list answers with 400."""
-
-    error: str
-    column: int
-    """Characters from 1."""
-    expected: list[str]
-    """What could stand there."""
-
-
-class Suggestion(Answer, kw_only=True):
-    """Something that could be typed."""
-
-    text: str
-    kind: str
-    """`field`, `value` or `keyword`."""
-    doc: str | None = None
-    count: int | None = None
-    """How often it was seen among the newest events."""
-
-
-class Completion(Answer, omit_defaults=False, kw_only=True):
-    """`GET /api/filter/complete`."""
-
-    start: int
-    """What is chosen replaces the characters from here, counted from 0, ..."""
-    end: int
-    """... to here."""
-    items: list[Suggestion]
-    error: FilterProblem | None = None

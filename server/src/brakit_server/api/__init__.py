@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from brakit_server import answers
+from brakit_server import suggestions
 from brakit_server.filters import FilterError, ProcessOf, parse
 from brakit_server.stores import Where
 
@@ -74,7 +74,7 @@ def where_of(request: Request, most: int) -> Where:
 async def refused_filter(request: Request, error: Exception) -> Response:  # noqa: ARG001
     """400, with what is wrong, where, and what could stand there."""
     assert isinstance(error, FilterError)
-    return json_of(answers.FilterProblem(error=error.error, column=error.column, expected=list(error.expected)), 400)
+    return json_of(suggestions.FilterProblem(error=error.error, column=error.column, expected=list(error.expected)), 400)
 
 
 async def processes_of(pipeline: Pipeline) -> ProcessOf:

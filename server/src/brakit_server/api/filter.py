@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from brakit_server import answers
+from brakit_server import suggestions
 from brakit_server.api import json_of, pipeline_of, processes_of, whole
 from brakit_server.filters import MAX_LENGTH, FilterError, parse
 from brakit_server.filters.completion import Place, Suggested, fields_at, keys_at, place, values_at
@@ -27,9 +27,9 @@ SAMPLE = 500
 async def fields(request: Request) -> Response:  # noqa: ARG001
     """Every field with its type and the kinds of event that have it, and every type with its operators and units."""
     return json_of(
-        answers.FilterLanguage(
+        suggestions.FilterLanguage(
             fields=[
-                answers.FilterField(
+                suggestions.FilterField(
                     name=field.name,
                     type=field.type,
                     doc=field.doc,
@@ -41,7 +41,7 @@ async def fields(request: Request) -> Response:  # noqa: ARG001
                 for field in FIELDS.values()
             ],
             types=[
-                answers.FilterType(name=name, doc=type.doc, operators=list(type.operators), units=list(type.units))
+                suggestions.FilterType(name=name, doc=type.doc, operators=list(type.operators), units=list(type.units))
                 for name, type in TYPES.items()
             ],
         )
@@ -68,21 +68,23 @@ async def complete(request: Request) -> Response:
 
     items = await asyncio.to_thread(suggested)
     return json_of(
-        answers.Completion(
+        suggestions.Completion(
             start=where.start,
             end=where.end,
-            items=[answers.Suggestion(text=each.text, kind=each.kind, doc=each.doc or None, count=each.count) for each in items],
+            items=[
+                suggestions.Suggestion(text=each.text, kind=each.kind, doc=each.doc or None, count=each.count) for each in items
+            ],
             error=problem(text),
         )
     )
 
 
-def problem(text: str) -> answers.FilterProblem | None:
+def problem(text: str) -> suggestions.FilterProblem | None:
     """What a filter is refused with, None where it can be read."""
     try:
         parse(text)
     except FilterError as error:
-        return answers.FilterProblem(error=error.error, column=error.column, expected=list(error.expected))
+        return suggestions.FilterProblem(error=error.error, column=error.column, expected=list(error.expected))
     return None
 
 
