@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import itertools
 import re
@@ -23,6 +24,7 @@ from brakit_server.analysis.windows import Windows
 from brakit_server.answers import Run, StatefulIssue
 from brakit_server.records import KINDS, AuthCheck, Callsite, Entry, Error, Fetch, Frame, Job, Log, Query, Request, Span
 from brakit_server.stores import Page, Stored, StoreUnavailable, Where
+from brakit_server.stores.rollups import Asked, Rollup, RollupKey, Told
 
 T0 = 1_760_000_000_000.0
 SITE = ("app/orders.py", 42, "list_orders")
@@ -174,6 +176,8 @@ class MemoryStore:
         self.reads = 0
         self.unavailable = False
         self.known: dict[str, Run] = {}
+        self.cells: dict[RollupKey, Rollup] = {}
+        self.upto = 0
 
     def append(self, entries: list[Entry]) -> list[Stored]:
         kinds = {kind: name for name, kind in KINDS.items()}
@@ -208,6 +212,29 @@ class MemoryStore:
             if each.entry.parent_request_id in found and not isinstance(each.entry, Request | Job):
                 found[each.entry.parent_request_id].append(each)
         return found
+
+    async def since(self, seq: int, limit: int) -> list[Stored]:
+        return self.stored[seq : seq + limit]
+
+    async def last_seq(self) -> int:
+        return len(self.stored)
+
+    async def save_rollups(self, cells: list[tuple[RollupKey, Rollup]], upto: int) -> None:
+        if self.unavailable:
+            raise StoreUnavailable("the disk is full")
+        for key, rollup in cells:
+            self.cells.setdefault(key, Rollup()).add(rollup)
+        self.upto = upto
+
+    async def rollups_upto(self) -> int:
+        return self.upto
+
+    async def rollups(self, asked: Asked) -> Told:
+        rows: dict[RollupKey, Rollup] = {}
+        for key, rollup in self.cells.items():
+            if asked.matches(key):
+                rows.setdefault(asked.place(key), Rollup()).add(rollup)
+        return Told(since=asked.since, upto=self.upto, rows=list(rows.items()))
 
     async def issues(self) -> list[StatefulIssue]:
         return list(self.saved.values())
@@ -244,6 +271,18 @@ class Bench:
         self.engine = self._new()
         await self.engine.start()
 
+    async def die(self) -> None:
+        """What is stored is all that the next server has."""
+        self.engine._running = False
+        if self.engine._timer is not None:
+            self.engine._timer.cancel()
+        for task in self.engine._tasks:
+            task.cancel()
+        await asyncio.gather(*self.engine._tasks, return_exceptions=True)
+        self.now = max((each.entry.timestamp for each in self.store.stored), default=0.0) + 60_000
+        self.engine = self._new()
+        await self.engine.start()
+
     async def see(self, *entries: Entry) -> None:
         """Store and judge."""
         self.engine.observe(self.store.append(list(entries)))
@@ -261,7 +300,7 @@ def judged(entries: list[Entry]) -> list[Finding]:
     for root in roots:
         timeline = Timeline(root, [entry for entry in entries if entry.parent_request_id == root.id and entry is not root])
         found.update({finding.identity: finding for finding in judge.timeline(timeline)})
-        window = windows.put(timeline, point_of(timeline), None, again=False, now=0.0)
+        window = windows.put(timeline, point_of(timeline), {}, again=False, now=0.0)
         if window is not None:
             ends[timeline.place] = judge.window(window)[0]
     for entry in entries:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brakit_server.stores.rollups import MINUTE_MS, Asked, Rollup, RollupKey
+from brakit_server.stores.rollups import MINUTE_MS, Asked, Rollup, RollupKey, endpoint_id
 from brakit_server.stores.sqlite import SqliteStore, rollups
 from brakit_server.stores.sqlite.rollups import LEVELS, stretches
 
@@ -94,7 +94,7 @@ async def test_conditions(store: SqliteStore) -> None:
     assert await found(kind="job") == ["send"]
     assert await found(run="r2") == await found(endpoint="GET /a", run="r2") == ["GET /a"]
     assert await found(revision="abc") == ["GET /a", "GET /b", "send"]
-    assert await found(id=rollups.endpoint_key("request", "pay", "GET /b")) == ["GET /b"]
+    assert await found(id=endpoint_id("request", "pay", "GET /b")) == ["GET /b"]
     assert await found(id="0" * 16) == []
     assert (await store.rollups(Asked(since=NOW_S * 1000 + MINUTE_MS, until=NOW_S * 1000 + 2 * MINUTE_MS))).rows == []
 

@@ -53,24 +53,33 @@ class Held:
         """The highest `seq` of its events."""
         self.point: Point | None = None
         """Its figures as they were counted."""
-        self.shapes: ShapeTotals = {}
-        """What was counted of its statements."""
+        self.shapes: ShapeTotals | None = {}
+        """What was counted of its statements; None where that is not known any more."""
 
 
 class Backlog:
-    """Every held owner is in exactly one of three places: waiting (for its own event), due, judged."""
+    """Every held owner is in exactly one of four places: waiting (for its own event), due, working, judged."""
 
     def __init__(self, started: float) -> None:
         self.waiting: dict[str, Held] = {}
         self.due: dict[str, Held] = {}
+        self.working: dict[str, Held] = {}
+        """Taken by `take_due`, until `keep`, `wait` or `drop`."""
         self.judged: dict[str, Held] = {}
         self.dismissed: list[Held] = []
         """Those that are not judged because too many came: their figures are still to be counted."""
         self.given_up = 0
         """How many they were."""
         self._started = started
+        self._late: dict[str, Held] = {}
+        """What came for those at work."""
         self._absent: dict[str, bool] = {}
         self._kept = 0
+
+    @property
+    def folded(self) -> int | None:
+        """The `seq` below which everything that arrived has been judged, as far as its owner has come; None: all has."""
+        return min((held.first for place in (self.due, self.working) for held in place.values()), default=None)
 
     def take_in(self, stored: Sequence[Stored], now: float) -> None:
         """Events were stored."""
@@ -99,10 +108,15 @@ class Backlog:
 
     def root(self, root: Root, seq: int, now: float) -> None:
         """A request or job arrived. Epoch milliseconds of the server's start tell whether its events may have come before."""
+        if root.id in self.working:
+            held = self._late.setdefault(root.id, Held(root.id, now))
+            held.root, held.first, held.last = root, held.first or seq, seq
+            return
         held = self.due.get(root.id) or self._leave(root.id) or Held(root.id, now)
         if root.id in self._absent:
             held.judged = self._absent.pop(root.id) or held.judged
             held.reread = True
+            held.shapes = None if held.judged else held.shapes
         if root.timestamp < self._started:
             held.reread = True
         held.root = root
@@ -116,18 +130,22 @@ class Backlog:
                 return None
             del self.due[id]
             self._kept -= len(held.entries)
+            self.working[id] = held
             return held
         return None
 
     def keep(self, held: Held, now: float) -> None:
-        """It was judged: keep it for events that come late, and for those that came while it was read from the store."""
+        """It was judged: keep it for events that come late, and for those that came while it was."""
         held.judged = True
-        late = self._leave(held.id)
+        self.working.pop(held.id, None)
+        late = self._late.pop(held.id, None)
         if late is not None:
+            self._kept -= len(late.entries)
             held.entries += late.entries
+            held.root = late.root or held.root
             held.last = max(held.last, late.last)
             self._make_due(held, late.first, now)
-        elif held.id not in self.due:
+        else:
             self.judged[held.id] = held
             self._kept += len(held.entries)
         if self._kept > EVENTS or len(self.judged) > JUDGED:
@@ -135,14 +153,34 @@ class Backlog:
 
     def wait(self, held: Held) -> None:
         """Its owner is not there after all."""
-        if held.id not in self.due and held.id not in self.waiting:
-            self.waiting[held.id] = held
-            self._kept += len(held.entries)
-            self._bound()
+        self.working.pop(held.id, None)
+        late = self._late.pop(held.id, None)
+        if late is not None:
+            held.entries += late.entries
+            held.last = max(held.last, late.last)
+            self._kept -= len(late.entries)
+        self.waiting[held.id] = held
+        self._kept += len(held.entries)
+        self._bound()
+
+    def drop(self, held: Held) -> None:
+        """It is neither to be kept nor to be waited for."""
+        if self.working.pop(held.id, None) is not None:
+            late = self._late.pop(held.id, None)
+            self._kept -= len(late.entries) if late is not None else 0
+            if held.root is not None:
+                self._forget(held.id, judged=True)
 
     def remember(self, id: str) -> None:
         """It was judged before this server's start."""
-        self._forget(id, judged=True)
+        early = self.waiting.pop(id, None)
+        if early is None:
+            self._forget(id, judged=True)
+            return
+        self._kept -= len(early.entries)
+        early.judged = early.reread = True
+        early.shapes = None
+        self._make_due(early, early.first, early.arrived)
 
     def overdue(self, before: float) -> list[Held]:
         """What has waited for its owner since `before` (event loop's clock) or earlier. It goes on waiting."""
@@ -154,19 +192,25 @@ class Backlog:
 
     def clear(self) -> None:
         """Forget all."""
-        for place in (self.waiting, self.due, self.judged, self._absent):
+        for place in (self.waiting, self.due, self.working, self._late, self.judged, self._absent):
             place.clear()
         self.dismissed.clear()
         self._kept = 0
 
     def _place_for(self, owner: str, seq: int, now: float) -> Held:
         held = self.due.get(owner) or self.waiting.get(owner)
+        if held is None and owner in self.working:
+            held = self._late.get(owner)
+            if held is None:
+                held = self._late[owner] = Held(owner, now)
+                held.first = seq
         if held is None:
             held = self._leave(owner)
             if held is None and self._absent.get(owner):
                 del self._absent[owner]
                 held = Held(owner, now)
                 held.judged = held.reread = True
+                held.shapes = None
             if held is not None:
                 self._make_due(held, seq, now)
             else:

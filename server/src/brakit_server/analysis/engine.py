@@ -17,9 +17,10 @@ from typing import Literal
 from brakit_server.analysis.backlog import EVENTS_PER_OWNER, Backlog, Held
 from brakit_server.analysis.figures import Cache
 from brakit_server.analysis.finding import Finding
+from brakit_server.analysis.folding import Folding
 from brakit_server.analysis.issues import Hits, Issues
 from brakit_server.analysis.judge import Judge
-from brakit_server.analysis.point import point_of
+from brakit_server.analysis.point import Point, point_of
 from brakit_server.analysis.rules import Level, load
 from brakit_server.analysis.saving import Saving
 from brakit_server.analysis.timeline import Place, Root, Timeline
@@ -27,6 +28,7 @@ from brakit_server.analysis.windows import Windows
 from brakit_server.answers import Category, EndpointMetrics, LiveEndpointData, State, StatefulIssue
 from brakit_server.records import Entry, Error
 from brakit_server.stores import Resource, Store, Stored, StoreUnavailable, Where
+from brakit_server.stores.rollups import Asked, Told
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,9 @@ RETRY_S = 2.0
 
 STOP_S = 1.0
 """Time to judge what is left when the server stops; the next one begins with it."""
+
+FOLD_S = 5.0
+"""Rollups are saved so often. What is lost with the server is read again by the next."""
 
 SWEEP_S = 30.0
 
@@ -96,6 +101,9 @@ class Engine:
         self._issues = Issues()
         self._saving = Saving(store, on_issues, watched)
         self._windows = Windows()
+        self._folding = Folding(store, clock)
+        self._fold_planned = False
+        self._seq = 0
         self._figures = Cache()
         self._backlog = Backlog(clock())
         self._revisions: dict[str, str] = {}
@@ -129,7 +137,9 @@ class Engine:
         """Load issues and begin to rebuild the windows from the newest requests. Raises `StoreUnavailable`."""
         self._issues = Issues(await self._store.issues())
         self._revisions = {run.run: run.revision for run in await self._store.runs() if run.revision}
+        last = await self._store.last_seq()
         self._running = True
+        self._plan(self._catch_up(last))
         self._plan(self._rebuild())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(START_S):
@@ -143,7 +153,13 @@ class Engine:
             self._revisions[resource.run] = resource.revision
             while len(self._revisions) > RUNS:
                 del self._revisions[next(iter(self._revisions))]
+        if not stored:
+            return
+        self._seq = stored[-1].seq
+        self._folding.seen(stored)
         self._backlog.take_in(stored, asyncio.get_running_loop().time())
+        while self._backlog.dismissed:
+            self._dismiss(self._backlog.dismissed.pop())
         if self._timer is None:
             self._arm()
 
@@ -155,6 +171,7 @@ class Engine:
         until = time.monotonic() + seconds
         if self._running:
             await self._rebuilt.wait()
+            await self._folding.caught_up.wait()
         while (self._backlog.due or self._reread) and time.monotonic() < until:
             while time.monotonic() < until and (held := self._backlog.take_due(float("inf"))) is not None:
                 self._take(held)
@@ -163,6 +180,7 @@ class Engine:
         self._judge_windows(until)
         self._judge_services()
         await self._saving.now(self._issues)
+        await self._folding.save(self._folded())
 
     async def stop(self) -> None:
         """Judge and save what is left, and end."""
@@ -191,6 +209,7 @@ class Engine:
         self._backlog.clear()
         self._reread.clear()
         self._windows.clear()
+        self._folding.clear()
         self._issues.clear()
         await self._saving.now(self._issues)
 
@@ -201,6 +220,10 @@ class Engine:
     def metrics(self, endpoint: str | None = None) -> list[EndpointMetrics]:
         """Figures by run of every endpoint, or of the one named."""
         return self._figures.history(self._windows.all(), endpoint)
+
+    async def rollups(self, asked: Asked) -> Told:
+        """Figures added up as asked, up to what was judged last. Raises `StoreUnavailable`."""
+        return await self._folding.tell(asked)
 
     def _arm(self) -> None:
         if self._timer is not None or not self._running or not self._rebuilt.is_set():
@@ -235,8 +258,7 @@ class Engine:
             self._slow.add(task)
             task.add_done_callback(self._slow.discard)
         else:
-            with _failing_alone(held.id):
-                self._pass(held)
+            self._pass(held)
 
     async def _read_again(self) -> None:
         """Complete from the store those whose events are not all here, and judge them."""
@@ -254,15 +276,17 @@ class Engine:
                 if cleared == self._cleared:
                     del self._reread[: len(part)]
                     for held in part:
-                        with _failing_alone(held.id):
-                            self._complete(held, roots.get(held.id), events.get(held.id, []))
+                        self._complete(held, roots.get(held.id), events.get(held.id, []))
         self._arm()
 
     def _complete(self, held: Held, root: Root | None, events: list[Stored]) -> None:
         held.reread = False
         if root is not None:
             held.root = root
+            if held.judged and held.point is None:
+                held.point = point_of(Timeline(root, [stored.entry for stored in events if stored.seq < held.first]))
             held.entries = [stored.entry for stored in events[:EVENTS_PER_OWNER]]
+            held.last = max([held.last, *(stored.seq for stored in events)])
         if held.root is not None:
             self._pass(held)
         else:
@@ -271,20 +295,64 @@ class Engine:
 
     def _pass(self, held: Held) -> None:
         """Judge one request or job, or an event that none owns."""
-        timeline = self._timeline(held)
-        self._conclude(held, timeline, self.judge.timeline(timeline))
+        with self._working(held):
+            timeline = self._timeline(held)
+            self._conclude(held, timeline, self.judge.timeline(timeline))
 
     async def _pass_slowly(self, held: Held) -> None:
         """The same for one that has very many events, with pauses."""
-        with _failing_alone(held.id):
-            cleared, timeline = self._cleared, self._timeline(held)
+        with self._working(held):
+            timeline = self._timeline(held)
             findings: list[Finding] = []
             for found in self.judge.steps(timeline):
                 findings += found
                 await asyncio.sleep(0)
-            if cleared == self._cleared:
+            if held.id in self._backlog.working:
                 self._conclude(held, timeline, findings)
-                self._arm()
+        self._arm()
+
+    @contextlib.contextmanager
+    def _working(self, held: Held) -> Iterator[None]:
+        try:
+            with _failing_alone(held.id):
+                yield
+        finally:
+            self._backlog.drop(held)
+
+    def _dismiss(self, held: Held) -> None:
+        """Too many came: it is not judged, and yet one of them."""
+        if held.root is not None and not held.reread and (not held.judged or held.point is not None):
+            with _failing_alone(held.id):
+                timeline = self._timeline(held)
+                self._fold(timeline, point_of(timeline), held.point, held.last, again=held.judged)
+
+    def _fold(self, timeline: Timeline, point: Point, before: Point | None, seq: int, *, again: bool) -> None:
+        if again and before is None:
+            return
+        self._folding.add(timeline, point, before if again else None, seq)
+        if self._running and not self._fold_planned:
+            self._fold_planned = True
+            self._plan(self._fold_soon())
+
+    async def _fold_soon(self) -> None:
+        while self._folding.waiting:
+            await asyncio.sleep(FOLD_S)
+            with contextlib.suppress(StoreUnavailable):
+                await self._folding.save(self._folded())
+        self._fold_planned = False
+
+    def _folded(self) -> int:
+        """The `seq` up to which all events are counted in what was given to the rollups."""
+        folded = self._backlog.folded
+        return self._seq if folded is None else folded - 1
+
+    async def _catch_up(self, last: int) -> None:
+        while True:
+            try:
+                await self._folding.catch_up(last, self._revisions)
+                return
+            except StoreUnavailable:
+                await asyncio.sleep(RETRY_S)
 
     def _timeline(self, held: Held) -> Timeline:
         run = held.root.run if held.root is not None else None
@@ -294,9 +362,10 @@ class Engine:
         now = self._clock()
         self._count(held, findings, now)
         if held.root is not None:
-            again, known = held.judged, held.point is not None
+            again, before = held.judged, held.point
             held.point = point_of(timeline)
-            self._windows.put(timeline, held.point, held.shapes if known or not again else None, again=again, now=now)
+            self._fold(timeline, held.point, before, held.last, again=again)
+            self._windows.put(timeline, held.point, held.shapes, again=again, now=now)
             if not again:
                 hits = Hits()
                 hits.add(held.root)
@@ -380,7 +449,7 @@ class Engine:
         end of the newest request that it counts."""
         end, newest = ended[root.id], next(reversed(ended.values()))
         timeline = Timeline(root, entries[:EVENTS_PER_OWNER], self._revisions.get(root.run or ""))
-        self._windows.put(timeline, point_of(timeline), None, again=False, now=end)
+        self._windows.put(timeline, point_of(timeline), {}, again=False, now=end)
         self._backlog.remember(root.id)
         if end > newest - UNSAVED_MS:
             for finding in self.judge.timeline(timeline):

@@ -142,20 +142,20 @@ class Window:
     ) -> None:
         """Add a request; `again` when it was added before and events of it came late: then its figures are replaced.
 
-        `counted` is what was counted of its shapes before, and is brought up to date.
+        `counted` is what was counted of its shapes before, and is brought up to date; without it they are left out.
         """
         self.version += 1
         known = self._ids.get(point.request_id)
-        if timeline is not None and (counted is not None or not again):
-            self.shapes.put(timeline, counted if counted is not None else {})
+        if timeline is not None and counted is not None:
+            self.shapes.put(timeline, counted)
         if known is not None:
             figures = self.runs.get(point.run)
             if figures is not None:
                 figures.count(known, -1)
                 figures.count(point, 1)
             point.cold = known.cold
-            for name in point.__struct_fields__:
-                setattr(known, name, getattr(point, name))
+            self._ids[point.request_id] = point
+            self._points[next(n for n, each in enumerate(self._points) if each is known)] = point
             return
         if again:
             return

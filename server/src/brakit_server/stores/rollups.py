@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -15,13 +17,19 @@ class RollupKey(NamedTuple):
     """What is added up in one place."""
 
     kind: str
-    """`request` or `job`."""
+    """`request`, `job`, or `noise` for health checks and static files."""
     service: str | None
     endpoint: str
     run: str
     revision: str | None
     minute: int
     """Minutes since the epoch, of the start."""
+
+
+def endpoint_id(kind: str, service: str | None, endpoint: str) -> str:
+    """16 hex digits that stand for an endpoint in addresses."""
+    named = json.dumps([kind, service, endpoint], ensure_ascii=False)
+    return hashlib.blake2b(named.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 class Rollup(msgspec.Struct):
@@ -74,6 +82,24 @@ class Asked(msgspec.Struct, kw_only=True, frozen=True):
     revision: str | None = None
     by: tuple[Literal["endpoint", "run", "minute", "hour"], ...] = ("endpoint",)
     """By what they are told apart in the answer."""
+
+    def matches(self, key: RollupKey) -> bool:
+        """Whether the conditions but time hold."""
+        return (
+            self.kind in (None, key.kind)
+            and self.service in (None, key.service)
+            and self.endpoint in (None, key.endpoint)
+            and (self.id is None or self.id == endpoint_id(key.kind, key.service, key.endpoint))
+            and self.run in (None, key.run)
+            and self.revision in (None, key.revision)
+        )
+
+    def place(self, key: RollupKey) -> RollupKey:
+        """The key of the row to which it belongs."""
+        step = 60 if "hour" in self.by else 1 if "minute" in self.by else 0
+        kind, service, endpoint = (key.kind, key.service, key.endpoint) if "endpoint" in self.by else ("", None, "")
+        run, revision = (key.run, key.revision) if "run" in self.by else ("", None)
+        return RollupKey(kind, service, endpoint, run, revision, key.minute - key.minute % step if step else 0)
 
 
 class Told(msgspec.Struct, kw_only=True):

@@ -5,15 +5,13 @@ Every stretch is kept at all three lengths, so that a week is read as a few days
 
 from __future__ import annotations
 
-import hashlib
-import json
 import operator
 import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from brakit_server.sketch import Sketch
-from brakit_server.stores.rollups import MINUTE_MS, Asked, Rollup, RollupKey, Told
+from brakit_server.stores.rollups import MINUTE_MS, Asked, Rollup, RollupKey, Told, endpoint_id
 
 ROLLUPS = (
     """CREATE TABLE rollup_endpoint (
@@ -85,12 +83,6 @@ class Stretch(NamedTuple):
     level: int
     start: int
     end: int
-
-
-def endpoint_key(kind: str, service: str | None, endpoint: str) -> str:
-    """16 hex digits that stand for an endpoint in addresses."""
-    named = json.dumps([kind, service, endpoint], ensure_ascii=False)
-    return hashlib.blake2b(named.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def save(connection: sqlite3.Connection, cells: Iterable[tuple[RollupKey, Rollup]], upto: int) -> None:
@@ -260,7 +252,7 @@ def _condition(asked: Asked) -> tuple[tuple[str, str], tuple[list[object], list[
 
 
 def _endpoint(connection: sqlite3.Connection, key: RollupKey) -> int:
-    text = endpoint_key(key.kind, key.service, key.endpoint)
+    text = endpoint_id(key.kind, key.service, key.endpoint)
     find = "SELECT id FROM rollup_endpoint WHERE key = ?"
     found = connection.execute(find, (text,)).fetchone()
     if found is not None:
