@@ -51,7 +51,7 @@ async def test_what_is_committed_is_shown_and_answered_though_the_analysis_fails
     watching = line.stream.connect(None)
     assert watching is not None
     with monkeypatch.context() as patched:
-        patched.setattr(line.engine._backlog, "alone", lambda *_: 1 / 0)
+        patched.setattr(line.engine._backlog, "take_in", lambda *_: 1 / 0)
         await line.accept(failure())
     assert b"error_event" in (await watching.next(1) or b"")
     assert "ZeroDivisionError" in caplog.text

@@ -70,7 +70,7 @@ class Judge:
         self.figures: dict[str, Figures] = {}
         """By rule."""
         self._mark = (0.0, 0.0, 0)
-        """A moment not long ago, in seconds of the wall and of the processor, and how many full collections of garbage there were by then."""
+        """A moment not long ago, in seconds of the wall and of the processor; how many full collections of garbage there were then."""
         self._rules: list[Rule] = []
         self._levels: dict[str, Level] = {}
         self._aside: set[str] = set()
