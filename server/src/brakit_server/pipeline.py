@@ -7,6 +7,7 @@ import logging
 import time
 
 from brakit import redact
+from brakit_server import ingest
 from brakit_server.analysis.endpoint import key_of
 from brakit_server.analysis.engine import Engine
 from brakit_server.config import Config
@@ -27,6 +28,7 @@ class Pipeline:
     def __init__(self, config: Config, nonce: str = "") -> None:
         self.config = config
         redact.own(config.secrets)
+        ingest.forget()
         self.nonce = nonce
         """Proves to SDKs that this is the server that the data folder names."""
         self.started_at = time.time() * 1000

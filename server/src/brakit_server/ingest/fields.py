@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 import secrets
 from collections.abc import Callable
@@ -41,10 +40,30 @@ MARGIN = 1_024
 
 MAX_NUMBER = 2.0**53
 
+
+@lru_cache(maxsize=2048)
+def _short_message(value: str) -> str:
+    return redact.text(value)
+
+
+def _said(value: str) -> str:
+    """Short messages repeat."""
+    return _short_message(value) if len(value) <= 256 else redact.text(value)
+
+
+@lru_cache(maxsize=1024)
+def _short_route(value: str) -> str:
+    return redact.route(value)
+
+
+def _route(value: str) -> str:
+    return _short_route(value) if len(value) <= 256 else redact.route(value)
+
+
 _SCRUBBED: dict[str, Callable[[str], str]] = {
     "url": redact.url,
-    "route": redact.route,
-    "message": redact.text,
+    "route": _route,
+    "message": _said,
     "stack": redact.text,
     "error": redact.text,
 }
@@ -139,19 +158,24 @@ def string(limit: int, scrub: Callable[[str], str]) -> Read:
 def number(value: object) -> float | None:
     """Finite numbers."""
     if type(value) is float:
-        return value if math.isfinite(value) and abs(value) <= MAX_NUMBER else None
+        # Not true of NaN.
+        return value if -MAX_NUMBER <= value <= MAX_NUMBER else None
     if type(value) is int:
-        return float(value) if abs(value) <= MAX_NUMBER else None
+        return float(value) if -MAX_NUMBER <= value <= MAX_NUMBER else None
     return None
 
 
 def milliseconds(value: object) -> float | None:
     """Durations; what is below 0 is a clock that was set, and counts as 0."""
+    if type(value) is float and 0.0 <= value <= MAX_NUMBER:
+        return value
     found = number(value)
     return None if found is None else max(0.0, found)
 
 
 def integer(value: object) -> int | None:
+    if type(value) is int:
+        return value if -MAX_NUMBER <= value <= MAX_NUMBER else None
     found = number(value)
     return None if found is None else int(found)
 
@@ -207,6 +231,12 @@ def _call_site(value: object) -> object:
     return _known_site(file, line, function)
 
 
+def forget() -> None:
+    """What is a secret is now another: look at everything again."""
+    for known in (_short_message, _short_route, _clean, _known_site):
+        known.cache_clear()
+
+
 @lru_cache(maxsize=4096)
 def _known_site(file: str, line: int, function: str) -> records.Callsite | None:
     if not 0 <= line <= MAX_NUMBER:
@@ -257,7 +287,7 @@ def _as_it_is(value: str) -> str:
 
 
 def _scrub_of(name: str) -> Callable[[str], str]:
-    if name == "id" or name.endswith("_id"):
+    if name == "id" or name.endswith(("_id", "_hash")):
         return identifier
     return _as_it_is if name in _SCRUBBED_LATER else _SCRUBBED.get(name, redact.short)
 

@@ -38,7 +38,8 @@ class Parts:
         self._columns: list[list[str]] = columns
         self._base = start
         self._sizes: dict[int, int] = {}
-        self._expanded = 0
+        self.expanded = 0
+        """Bytes that the parts of all events read so far come to."""
 
     def row(self, row: list[Any]) -> dict[str, Any]:
         """The event that a row says. Raises `Rejected`, `Refused`."""
@@ -67,12 +68,12 @@ class Parts:
             if type(index) is not int or not 0 <= index < len(self._parts):
                 raise Rejected(f".of[{place}]", "names no part of shared")
             part = self._parts[index]
-            self._expanded += self._sizes.get(index) or self._size(index)
+            self.expanded += self._sizes.get(index) or self._size(index)
             whole |= part
             inner = part.get("data")
             if type(inner) is dict:
                 data |= inner
-        if self._expanded > MAX_EXPANDED:
+        if self.expanded > MAX_EXPANDED:
             raise Refused(413, "Payload too large: its events with their parts")
         whole |= event
         owner = whole.pop("owner", None)
