@@ -162,6 +162,25 @@ def test_warnings_as_errors_stay_quiet_in_a_child(py: Py, sink: Sink) -> None:
     assert (ran.stdout, ran.stderr) == ("0\n", "")
 
 
+def test_a_failure_of_ours_in_a_child_switches_it_off(py: Py, sink: Sink) -> None:
+    """What it has of its parent's locks are held for ever."""
+    code = head() + (
+        "log.error('parent'); brakit.flush()\n"
+        "client, plain = brakit.client.current(), brakit.client.original\n"
+        "def fail(*names): raise MemoryError(names)\n"
+        "brakit.client.original = fail\n"
+        "pid = os.fork()\n"
+        "if pid == 0:\n"
+        "    for n in range(100): log.error('child')\n"
+        "    os._exit(4 if client.failures.counts == {'fork': 1} and not client.open and client.sender is None else 5)\n"
+        "log.error('parent again'); brakit.flush()\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
+    )
+    ran = py(code, BRAKIT_PORT=str(sink.port))
+    assert (ran.stdout, ran.stderr) == ("4\n", "")
+    assert sink.messages() == ["parent", "parent again"]
+
+
 def test_a_fork_in_the_middle_of_our_imports_that_nobody_announced_switches_the_child_off(py: Py, sink: Sink) -> None:
     code = head(hooks=False) + (
         "log.error('parent'); brakit.flush()\n"

@@ -116,3 +116,12 @@ def is_seam(line: Line) -> bool:
         return True
     known = SEAM.get((line.file, line.function))
     return known is not None and all(call in GUARDS or call in known[1] for call in line.calls)
+
+
+EARLY = {"original", "fork_mark"}
+"""Functions of `native.py` that the first lines of our modules call: while brakit itself is imported there is no guard yet. They look
+up names of the standard library, and catch what the system may refuse. Later calls of them are tried."""
+
+
+def is_early(line: Line) -> bool:
+    return line.file == "native.py" and line.function in EARLY

@@ -131,14 +131,16 @@ class Client:
         # ever. `_before_fork` has waited for it, but some servers fork without asking.
         cut_short = self.importing.locked() and not self.forking
         self.forking = False
+        # Where something fails below, the child stays off: it has the parent's locks.
+        opened, self.open = self.open, False
+        self._starting = []
+        sender, self.sender = self.sender, None
         self.buffer.reset()
         self.started = wall() / 1e6
-        sender, self.sender = self.sender, None
-        self._starting = [True]
         self.importing = original("_thread", "allocate_lock")()
-        if cut_short:
-            self.open = False
-            self._starting = []
+        if not cut_short:
+            self.open = opened
+            self._starting = [True]
         if sender is not None:
             self.attempt("transport.abandon", sender.abandon)
 
