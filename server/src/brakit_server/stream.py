@@ -177,8 +177,10 @@ class Stream:
         self._clients: set[Client] = set()
         self._closed = False
         self._sifters = ThreadPoolExecutor(SIFTERS, "brakit-filter")
+        self._end: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
+        self._end = asyncio.get_running_loop().create_future()
         self.head = await self.store.last_seq()
         self._first = self.head + 1
 
@@ -253,10 +255,13 @@ class Stream:
         return found
 
     async def in_thread(self, sieve: Sieve, shown: Sequence[Shown]) -> tuple[int, bytes]:
-        """`Sieve.sift`, off the event loop; nothing once the stream is to end."""
-        if self._closed:
-            return shown[-1].stored.seq, b""
-        return await asyncio.get_running_loop().run_in_executor(self._sifters, sieve.sift, shown)
+        """`Sieve.sift`, off the event loop; nothing once the stream is to end, however long that filter takes."""
+        nothing = shown[-1].stored.seq, b""
+        if self._end is None or self._end.done():
+            return nothing
+        asked = asyncio.get_running_loop().run_in_executor(self._sifters, sieve.sift, shown)
+        await asyncio.wait((asked, self._end), return_when=asyncio.FIRST_COMPLETED)
+        return asked.result() if asked.done() and not asked.cancelled() else nothing
 
     def resync(self) -> bytes:
         """Tells a client to load everything anew, and where it then is."""
@@ -267,7 +272,9 @@ class Stream:
         self._closed = True
         for client in self._clients:
             client.close()
-        self._sifters.shutdown(wait=False)
+        if self._end is not None and not self._end.done():
+            self._end.set_result(None)
+        self._sifters.shutdown(wait=False, cancel_futures=True)
 
     def _tell(self, name: str, text: bytes) -> None:
         for client in self._clients:

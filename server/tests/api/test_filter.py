@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import random
 import re
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
@@ -127,3 +130,45 @@ def test_the_stream_sends_what_fits(server: Any, event: Any) -> None:
             received += connection.recv(65536)
     messages = re.findall(rb'"message":"([^"]*)"', received)
     assert messages == [b"find 1", b"find the last"]
+
+
+def test_a_hostile_filter_ends_and_the_server_goes_on_meanwhile(start: Any, event: Any) -> None:
+    running = start()
+    chance = random.Random(7)
+    large = "".join(chance.choice("ab") for _ in range(60_000))
+    for _ in range(4):
+        assert running.send(*(event("log", message=large) for _ in range(6))) == 204
+    hostile = quote(" OR ".join(f"message~/a.{{{170 + number}}}q/" for number in range(5)))
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(running.get, f"logs?filter={hostile}") for _ in range(2)]
+        running.get("hello")
+        assert running.send(event("log", message="meanwhile")) == 204
+        pages = [each.result() for each in asked]
+    for page in pages:
+        assert (page["total"], page["entries"], page["complete"]) == (0, [], False)
+        # The next page begins where this one ended.
+        after = running.get(f"logs?filter=kind:log&before={page['next']}")
+        assert 0 < after["total"] <= 25
+    assert running.get("logs?filter=meanwhile")["total"] == 1
+
+
+def test_a_hostile_filter_of_a_stream_does_not_hold_up_the_others(start: Any, event: Any) -> None:
+    running = start()
+    chance = random.Random(7)
+    large = "".join(chance.choice("ab") for _ in range(60_000))
+    hostile = quote(" OR ".join(f"message~/a.{{{170 + number}}}q/" for number in range(10)))
+    with contextlib.ExitStack() as stack:
+        streams = [stack.enter_context(socket.create_connection(("127.0.0.1", running.port), 20)) for _ in range(3)]
+        for connection, asked in zip(streams, (hostile, hostile, ""), strict=True):
+            head = f"GET /__brakit/api/events?filter={asked} HTTP/1.1\r\nHost: localhost:{running.port}\r\n\r\n"
+            connection.sendall(head.encode())
+            received = b""
+            while b"retry" not in received:
+                received += connection.recv(65536)
+        assert running.send(*(event("log", message=large) for _ in range(10))) == 204
+        assert running.send(event("log", message="meanwhile")) == 204
+        received = b""
+        while b"meanwhile" not in received:
+            received += streams[2].recv(1 << 20)
+        running.get("hello")
+    assert "Traceback" not in running.stop()[1]
