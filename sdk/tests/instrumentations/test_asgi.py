@@ -337,16 +337,22 @@ async def test_extensions_of_the_answer(client: Client, events: Events, messages
     assert event["data"]["responseSize"] == size
 
 
-async def test_headers_that_can_be_read_once(client: Client, events: Events) -> None:
+@pytest.mark.parametrize("some", [list, tuple, iter])
+@pytest.mark.parametrize("pair", [tuple, list, iter])
+async def test_headers_and_addresses_that_can_be_read_once(
+    client: Client, events: Events, some: Callable[[Any], Any], pair: Callable[[Any], Any]
+) -> None:
     async def app(scope: Json, receive: Any, send: Any) -> None:
-        assert list(scope["headers"]) == [(b"a", b"b")]
-        await send({"type": "http.response.start", "status": 200, "headers": iter([(b"x", b"y")])})
+        assert [tuple(one) for one in scope["headers"]] == [(b"c", b"d"), (b"a", b"b")]
+        assert list(scope["client"]) == ["127.0.0.1", 1]
+        await send({"type": "http.response.start", "status": 200, "headers": some([(b"v", b"w"), pair((b"x", b"y"))])})
         await send({"type": "http.response.body"})
 
-    sent = await call(client, app, http(headers=iter([(b"a", b"b")])))
-    assert list(sent[0]["headers"]) == [(b"x", b"y")]
+    sent = await call(client, app, http(headers=some([(b"c", b"d"), pair((b"a", b"b"))]), client=iter(["127.0.0.1", 1])))
+    assert [tuple(one) for one in sent[0]["headers"]] == [(b"v", b"w"), (b"x", b"y")]
     data = events()[0]["data"]
-    assert (data["headers"], data["responseHeaders"]) == ({"a": "b"}, {"x": "y"})
+    assert (data["headers"], data["responseHeaders"]) == ({"c": "d", "a": "b"}, {"v": "w", "x": "y"})
+    assert "client" not in data
 
 
 async def test_a_scope_without_headers(client: Client, events: Events) -> None:

@@ -19,6 +19,7 @@ _REQUEST_ID = context.REQUEST_ID_HEADER.encode()
 _TRACEPARENT = context.TRACEPARENT_HEADER.encode()
 _FETCH_ID = context.FETCH_ID_HEADER.encode()
 _IDS = frozenset((_REQUEST_ID, _TRACEPARENT, _FETCH_ID))
+_LASTING = frozenset((tuple, list))
 GONE = ("WebSocketDisconnect", "WebSocketDisconnected", "ConnectionClosed", "ConnectionClosedOK", "ConnectionClosedError")
 """What libraries raise where an app listens on a connection that the client has ended."""
 
@@ -28,8 +29,7 @@ class AsgiExchange(Exchange):
 
     def origin(self) -> dict[str, object]:
         scope = self.source
-        peer = scope.get("client")
-        return {"client": peer[0] if peer else None, "scheme": scope.get("scheme"), "http_version": scope.get("http_version")}
+        return {"client": address(scope, "client")[0], "scheme": scope.get("scheme"), "http_version": scope.get("http_version")}
 
 
 class Connection(AsgiExchange):
@@ -65,15 +65,11 @@ def begin(client: Client, scope: Scope) -> AsgiExchange | str:
     if query:
         # A text is what the requests of Django's tests have there.
         url = f"{url}?{query if type(query) is str else query.decode('latin-1')}"
-    given = scope.get("headers")
-    if given is not None and type(given) is not list:
-        # It may be one that can be read once.
-        given = scope["headers"] = list(given)
     # A copy: an app may change its scope's. Test clients of the apps' own leave the headers out.
-    headers = list(given or ())
+    headers = list(listed(scope))
     if web and path.startswith(DASHBOARD):
-        peer, server = scope.get("client") or (None,), scope.get("server") or (None, None)
-        location = dashboard(client, method, peer[0], header(headers, "host"), server[1], url)
+        peer, port = address(scope, "client")[0], address(scope, "server")[1]
+        location = dashboard(client, method, peer, header(headers, "host"), port, url)
         if location is not None:
             return location
     ids = NO_IDS
@@ -143,11 +139,19 @@ def size_of(message: Message) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
+def address(scope: Scope, name: str) -> Any:
+    """Host and port of the `client` or the `server`; none where they can be read once: they are the app's to read."""
+    found = scope.get(name)
+    return found if found and (type(found) is tuple or type(found) is list) else (None, None)
+
+
 def listed(message: Message) -> list[Any] | tuple[Any, ...]:
-    """The headers of a message; ones that can be read once are made to last."""
+    """The headers of a scope or a message; where they, or each of them, can be read once only, they are made to last."""
     headers: Any = message.get("headers", ())
     if type(headers) is not list and type(headers) is not tuple:
         headers = message["headers"] = list(headers)
+    if not _LASTING.issuperset(map(type, headers)):
+        headers = message["headers"] = [pair if type(pair) in _LASTING else tuple(pair) for pair in headers]
     return headers  # type: ignore[no-any-return]
 
 
