@@ -9,6 +9,7 @@ ours has failed, and where an event is not of the schema.
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,8 +22,10 @@ from tests.suites.catalogue import SUITES, TESTLESS, Suite
 from tests.suites.recording import Recorder
 from tests.suites.running import AGAIN, SECONDS, Ran, Runner, alone, missing, newly, own_redis
 
-MOST_ALONE = 40
-"""Newly failing tests of one suite that are run again by themselves."""
+MOST_ALONE = 12
+"""Newly failing tests of one suite that are run again by themselves; those beyond count as they are."""
+SHOWN = 12
+"""Lines of a failure that are printed, of its end."""
 
 
 @dataclass
@@ -44,7 +47,7 @@ class Row:
 
     @property
     def good(self) -> bool:
-        return not self.ours and not self.faults
+        return not self.note and not self.ours and not self.faults
 
 
 def attempt(name: str, suite: Suite) -> Row:
@@ -53,7 +56,7 @@ def attempt(name: str, suite: Suite) -> Row:
     with tempfile.TemporaryDirectory(prefix="suites-") as folder, contextlib.ExitStack() as stack:
         try:
             source = sources.fetch(name, Path(folder))
-            needs = [one for one in sources.requirements(source) if not sources.named(one, suite.without)]
+            needs = [one for one in sources.requirements(source) if not sources.named(one, (*suite.without, "pytest"))]
             wanted = [*needs, *suite.needs, f"{name}=={row.release}", suite.pytest, "pytest-timeout"]
             python = environment(CACHE / "suites" / name, Path(sys.executable), wanted)
         except sources.NotThere as reason:
@@ -86,14 +89,19 @@ def judge(row: Row, runner: Runner, port: int) -> None:
     for ran, what in ((row.without, "without us"), (row.with_us, "with us")):
         if not ran.count("passed"):
             row.faults.append(f"nothing passed {what}:\n{ran.output[-2000:]}")
-    for index, id in enumerate(newly(row.without, row.with_us)):
+    tried = 0
+    for id in newly(row.without, row.with_us):
         reason = next((why for start, why in runner.suite.must.items() if id.startswith(start)), "")
         text = row.with_us.outcomes[id].text
         if reason:
             row.expected[id] = reason
-        elif index >= MOST_ALONE:
+        elif tried == MOST_ALONE:
             row.ours[id] = f"not run by itself, one of too many\n{text}"
         else:
+            tried += 1
+            print(
+                f"  {row.name}: {id} fails with us; again, by itself: {(text.strip().splitlines() or [''])[-1][:200]}", flush=True
+            )
             with_us, without = alone(runner, id, port)
             said = f"by itself it fails {with_us} of {AGAIN} times with us, {without} without"
             kind = row.ours if with_us == AGAIN and not without else row.unsteady
@@ -106,7 +114,8 @@ def show(row: Row) -> None:
     print(f"\n{'ok    ' if row.good else 'FAILED'} {row.name} {row.release}: {row.note or line(row)}", flush=True)
     for title, found in (("only with us", row.ours), ("unsteady", row.unsteady)):
         for id, text in found.items():
-            print(f"  {title}: {id}: " + text.replace("\n", "\n        "))
+            said, *rest = text.splitlines()
+            print("\n        ".join((f"  {title}: {id}: {said}", *rest[-SHOWN:])))
     for id, reason in row.expected.items():
         print(f"  has to differ: {id}: {reason}")
     for fault in row.faults:
@@ -130,6 +139,8 @@ def main() -> int:
     if unknown:
         print(f"no such suite: {', '.join(unknown)}; there are {', '.join(SUITES)}", file=sys.stderr)
         return 2
+    # Whoever ends us ends the tests as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     rows = []
     for name in names:
         rows.append(attempt(name, SUITES[name]))

@@ -66,18 +66,9 @@ class Runner:
         if self.suite.script:
             return [str(self.python), str(INSIDE / "outcomes.py"), *self.suite.tests, *(tests or options)]
         pytest = [
-            str(self.python),
-            "-m",
-            "pytest",
-            "-p",
-            "outcomes",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:randomly",
-            "-q",
-            "--color=no",
-        ]
+            str(self.python), "-m", "pytest", "-p", "outcomes", "-p", "no:cacheprovider", "-p", "no:randomly",
+            f"--timeout={EACH_SECONDS:.0f}", "--continue-on-collection-errors", "-q", "--color=no",
+        ]  # fmt: skip
         where = tests or self.suite.tests
         if tests and self.suite.installed:
             where = ("--pyargs", *tests)
@@ -101,9 +92,11 @@ class Runner:
                 start_new_session=True,
             )  # fmt: skip
             code: int | None = None
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                code = process.wait(seconds)
-            end(process, str(file))
+            try:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    code = process.wait(seconds)
+            finally:
+                end(process, str(file))
         text = output.read_text(errors="replace")[-4000:]
         return Ran(_read(file), time.monotonic() - started, code, text)
 

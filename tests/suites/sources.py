@@ -19,10 +19,10 @@ FILES = (
     "test-requirements.txt",
 )  # fmt: skip
 TOOLS = (
-    "black", "build", "bump-my-version", "codecov", "codespell", "coverage", "flake8", "flit", "hatch", "invoke", "mypy",
-    "pre-commit", "pyright",
-
-    "ruff", "sphinx", "tox", "tox-uv", "twine", "usort", "ufmt", "uvloop", "wheel", "pytest-codspeed", "pytest-randomly",
+    "black", "build", "bump-my-version", "codecov", "codespell", "coverage", "coverage-conditional-plugin",
+    "coverage-enable-subprocess", "flake8", "flit", "hatch", "invoke", "mypy", "pre-commit", "prek", "pyright", "pytest-codspeed",
+    "pytest-randomly", "pytest_codspeed", "python-on-whales", "ruff", "sphinx", "tox", "tox-uv", "twine", "ty", "ufmt",
+    "usort", "wheel",
 )  # fmt: skip
 """Of what is named for developers: what no test needs. With `pytest-randomly` two runs would not be in the same order."""
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
