@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from brakit.events import LEVELS
 from brakit_server import records
 from brakit_server.filters.fields import FIELDS, Field
 from brakit_server.filters.tree import And, Compare, Node, Not, Operator, Or, Value
@@ -73,7 +74,7 @@ def _value(name: str, hint: Any) -> st.SearchStrategy[Any]:
     if typing.get_origin(hint) is dict:
         return st.dictionaries(st.sampled_from(KEYS), st.sampled_from(WORDS), max_size=3)
     if hint is str:
-        return st.sampled_from(STATUSES if name == "status" else WORDS)
+        return st.sampled_from(STATUSES if name == "status" else LEVELS if name == "level" else WORDS)
     if hint is bool:
         return st.booleans()
     if hint in (int, float):
@@ -98,6 +99,7 @@ def _values(type: str, operator: str) -> st.SearchStrategy[Value]:
         "duration": st.sampled_from(("200ms", "1s", "0.5s..1m", "3", "500us")).map(Value),
         "size": st.sampled_from(("512", "1kB", "0..1KiB", "3b")).map(Value),
         "status": st.sampled_from(("404", "4xx", "5XX", "400..499", "0")).map(Value),
+        "level": st.sampled_from(("info", "warn", "WARNING", "debug")).map(Value),
         "flag": st.sampled_from(("true", "false", "yes")).map(Value),
         "kind": st.sampled_from(("query", "db.query", "request", "log", "job", "nothing")).map(Value),
         "has": st.sampled_from(("error", "table", "header.accept", "process.host", "id", "frame.code")).map(Value),

@@ -115,6 +115,7 @@ def test_what_is_written_is_read_as_it_was(tree: Node) -> None:
         ("size>1lb", 6, "no size"),
         ("rows>many", 6, "no number"),
         ("status>high", 8, "no number"),
+        ("level>high", 7, "no level"),
         ("since:yesterday", 7, "no time"),
         ("since:2026-02-30", 7, "no time"),
         ("at>0001-01-01", 4, "no time"),

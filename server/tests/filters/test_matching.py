@@ -157,6 +157,12 @@ EVERY = "request db.query fetch log error job span new.kind"
         ("method:post", "request"),
         ("method:(post OR get)", "request fetch"),
         ("level:warn", "log"),
+        ("level:WARNING", "log"),
+        ("level>=warn", "log"),
+        ("level>info", "log"),
+        ("level<error", "log"),
+        ("level>warn", ""),
+        ("level>=critical", ""),
         ("logger:shop.*", "log"),
         # texts, anywhere
         ("sql:ORDER_items", "db.query"),

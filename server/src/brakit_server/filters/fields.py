@@ -103,6 +103,7 @@ SHORT = (
     _Short("rows", "number", "Rows that a statement read or changed.", "rows>1000", instead=("row-count",)),
     _Short("shape", "text", "Statement without its values, or the 16 digits of its hash.", "shape:orders", "shape", "shape-hash"),
     _Short("source", "word", "Library that did it.", "source:sqlalchemy", instead=("source", "driver")),
+    _Short("level", "level", "Severity of a log record.", "level>=warn", instead=("level",)),
     _Short("logger", "word", "Name of the logger.", "logger:shop.*", instead=("logger",)),
     _Short(
         "error",
@@ -279,7 +280,7 @@ def _table() -> dict[str, Field]:
             doc=short.doc,
             paths=paths,
             aliases=aliases,
-            values=short.values,
+            values=short.values or derived[short.of[0]].values,
             example=short.example,
         )
     # The name and the text of an exception are of the exception as well.

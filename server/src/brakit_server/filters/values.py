@@ -64,6 +64,7 @@ TYPES = {
     "since": Type("A time, as of `at`.", (":",), _AGES),
     "until": Type("A time, as of `at`.", (":",), _AGES),
     "status": Type("`404`, `4xx`, `400..404`; of a job, `failed`.", (*_EQUAL, *_ORDER, "~")),
+    "level": Type("`warn`, or `warning` as others say; from `debug` over `log` and `info` to `error`.", (*_EQUAL, *_ORDER, "~")),
     "flag": Type("`true` or `false`.", _EQUAL),
     "kind": Type("Name of a kind.", _EQUAL),
     "has": Type("Name of a field.", (":",)),
@@ -77,6 +78,8 @@ _MOMENT = re.compile(
 _TODAY = re.compile(r"([0-9]{1,2}):([0-9]{2})(:[0-9]{2})?")
 _EPOCH = re.compile(r"[0-9]{11,15}(?:\.[0-9]{1,3})?")
 _CLASS = re.compile(r"([1-9])xx", re.IGNORECASE)
+_LEVELS = {"debug": 0, "log": 1, "info": 1, "warn": 2, "error": 3}
+_CALLED = {"warning": "warn", "critical": "error", "fatal": "error"}
 _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -124,6 +127,15 @@ def _test(type: str, operator: str, value: Value, now: float) -> Test:
             if wanted is None:
                 raise FilterError(f"{value.text[:20]!r} is neither true nor false", value.column, ("true", "false"))
             return lambda found: found is wanted
+        case "level":
+            level = Value(_CALLED.get(value.text.lower(), value.text), value.literal)
+            if operator in _EQUAL:
+                return _whole(level) if operator == "=" else _same(level)
+            rank = _LEVELS.get(level.text.lower())
+            if rank is None:
+                raise FilterError(f"{value.text[:20]!r} is no level", value.column, tuple(_LEVELS))
+            order = _ordered(operator, Span(rank, rank))
+            return lambda found: isinstance(found, str) and order(_LEVELS.get(found))
         case "has":
             if field_of(value.text) is None:
                 raise FilterError(f"there is no field {value.text[:50]!r}", value.column, ("a field",))
