@@ -65,7 +65,8 @@ def work() -> None:
 
 def measured(client: Any, emit: Callable[[], None]) -> list[float]:
     """Microseconds an event: taken out of the buffer, encoded, put together; bytes."""
-    from brakit.transport import SLICE, Batch
+    from brakit.buffer import SLICE
+    from brakit.transport import Batch
 
     client.buffer.take(10**6)
     emit()
@@ -78,7 +79,7 @@ def measured(client: Any, emit: Callable[[], None]) -> list[float]:
     for taken in slices:
         pieces += client.sender.wire.pieces(taken)[0]
     times.append(time.thread_time())
-    batches = [Batch("{}", pieces[at : at + BATCH], {}).bytes(True) for at in range(0, len(pieces), BATCH)]
+    batches = [Batch("0" * 32, {}, pieces[at : at + BATCH], {}).bytes(True) for at in range(0, len(pieces), BATCH)]
     times.append(time.thread_time())
     steps = [(end - start) * 1e6 for start, end in itertools.pairwise(times)]
     return [figure / len(pieces) for figure in (*steps, sum(map(len, batches)))]

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brakit import buffer as room
-from brakit.buffer import FLUSH_AT, Buffer
+from brakit.buffer import MAX_BYTES, RECORD, SLICE, Buffer
 from brakit.record import Record
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def test_what_comes_in_is_taken_or_counted_as_dropped_in_order(limit: int, steps
         if step == "take":
             taken += buffer.take(7)
         elif step == "shrink":
-            buffer.shrink(limit)
+            buffer.bound(limit, MAX_BYTES)
         else:
             for _ in range(int(step)):
                 buffer.append(record(number=emitted))
@@ -61,35 +60,34 @@ def test_the_oldest_go_first() -> None:
 
 @given(st.lists(st.integers(0, 100), max_size=50))
 def test_bytes_are_bounded_and_come_back_to_zero(costs: list[int]) -> None:
-    before, room.MAX_BYTES = room.MAX_BYTES, 150
-    try:
-        buffer = quiet(1000)
-        for cost in costs:
-            buffer.append(record(cost))
-            assert buffer.bytes <= 150 or len(buffer.records) == 1
-            assert buffer.bytes == sum(one.cost for one in buffer.records)
-        taken = buffer.take(1000)
-        assert len(taken) + buffer.overflow.value() == len(costs)
-        assert buffer.bytes == 0
-    finally:
-        room.MAX_BYTES = before
+    buffer = quiet(1000)
+    buffer.max_bytes = most = 3 * RECORD + 150
+    for cost in costs:
+        buffer.append(record(cost))
+        assert buffer.bytes <= most or len(buffer.records) == 1
+        assert buffer.bytes == sum(one.cost + RECORD for one in buffer.records)
+    taken = buffer.take(1000)
+    assert len(taken) + buffer.overflow.value() == len(costs)
+    assert buffer.bytes == 0
 
 
 def test_shrinking_keeps_the_newest() -> None:
     buffer = quiet(100)
     for number in range(50):
         buffer.append(record(number=number))
-    buffer.shrink(10)
-    assert [one.data["number"] for one in buffer.take(100)] == list(range(40, 50))
-    assert buffer.overflow.value() == 40
+    buffer.bound(10, MAX_BYTES)
+    assert [one.data["number"] for one in buffer.records] == list(range(40, 50))
+    buffer.bound(10, 3 * RECORD)
+    assert [one.data["number"] for one in buffer.take(100)] == list(range(47, 50))
+    assert buffer.overflow.value() == 47
 
 
 def test_the_sender_is_woken_by_the_first_and_at_the_threshold() -> None:
     woken: list[int] = []
     buffer = Buffer(100, lambda: woken.append(len(buffer.records)), lambda: None)
-    for _ in range(50):
+    for _ in range(3 * SLICE):
         buffer.append(record())
-    assert woken == [1, FLUSH_AT]
+    assert woken == [1, SLICE]
 
 
 def test_threads_lose_nothing_uncounted() -> None:

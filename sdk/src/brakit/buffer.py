@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from brakit.record import Record
 
 MAX_BYTES = 6 * 1024 * 1024
-"""Bytes held at most, as records count them: of a request its headers and bodies, of others only what is large."""
-FLUSH_AT = 20
-"""Records at which the sender is woken early; the seed's threshold."""
+"""Bytes held at most: of each record `RECORD`, and what it counts itself, as headers and bodies."""
+RECORD = 512
+"""Bytes of a record in memory, about, without what it counts itself."""
+SLICE = 64
+"""Records at which the sender is woken to encode them, so that they need not be kept."""
 
 
 class Counter:
@@ -47,6 +49,7 @@ class Buffer:
 
     def __init__(self, limit: int, wake: Callable[[], None], forked: Callable[[], None]) -> None:
         self.limit = limit
+        self.max_bytes = MAX_BYTES
         self.wake = wake
         self.forked = forked
         # 0 at first says that this is a child of the process that it was.
@@ -68,35 +71,29 @@ class Buffer:
         if not self.here[0]:
             self.forked()
         records = self.records
-        if record.cost:
-            self.bytes += record.cost
-        if len(records) >= self.limit or self.bytes > MAX_BYTES:
-            self._drop()
+        self.bytes += record.cost + RECORD
+        if len(records) >= self.limit or self.bytes > self.max_bytes:
+            self._drop(self.limit - 1)
         records.append(record)
         if not self.awake:
             self.awake = True
             self.wake()
-        elif len(records) == FLUSH_AT:
+        elif len(records) == SLICE:
             self.wake()
 
-    def _drop(self) -> None:
-        while len(self.records) >= self.limit or self.bytes > MAX_BYTES:
+    def _drop(self, limit: int) -> None:
+        while len(self.records) > limit or self.bytes > self.max_bytes:
             try:
-                self.bytes -= self.records.popleft().cost
+                self.bytes -= self.records.popleft().cost + RECORD
             except IndexError:
                 self.bytes = 0
                 return
             self.overflow.add()
 
-    def shrink(self, limit: int) -> None:
-        """Hold `limit` records at most from now on; the oldest go."""
-        self.limit = limit
-        while len(self.records) > limit:
-            try:
-                self.bytes -= self.records.popleft().cost
-            except IndexError:
-                return
-            self.overflow.add()
+    def bound(self, limit: int, max_bytes: int) -> None:
+        """Hold `limit` records and `max_bytes` bytes at most from now on; the oldest go."""
+        self.limit, self.max_bytes = limit, max_bytes
+        self._drop(limit)
 
     def take(self, most: int) -> list[Record]:
         """The oldest records, at most `most`."""
@@ -108,7 +105,7 @@ class Buffer:
                 # Two threads may have lost an update between them; empty is known to be 0.
                 self.bytes = 0
                 break
-            self.bytes -= taken[-1].cost
+            self.bytes -= taken[-1].cost + RECORD
         return taken
 
     def withdraw(self, record: Record) -> bool:
@@ -118,5 +115,5 @@ class Buffer:
         except (ValueError, IndexError):
             # An IndexError says that another thread has changed the buffer in the meantime.
             return False
-        self.bytes -= record.cost
+        self.bytes -= record.cost + RECORD
         return True

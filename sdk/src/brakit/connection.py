@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CONNECT_S = 1.0
 ANSWER_S = 3.0
 """From the first byte of a request to the last byte of its answer."""
+IDLE_S = 0.02
+"""How long an answer is waited for without doing anything else."""
 MAX_ANSWER = 64 * 1024
 
 
@@ -41,6 +43,7 @@ class Connection:
         # Whether the server has said that it reads events in rows.
         self.rows = False
         self.rest = b""
+        self.idle: Callable[[], None] | None = None
         host = f"[{address.host}]" if ":" in address.host else address.host
         self.head = f"Host: {host}:{address.port}\r\nUser-Agent: {user_agent}\r\n"
         if token:
@@ -82,8 +85,13 @@ class Connection:
         self.close()
         return False
 
-    def request(self, method: str, path: str, body: bytes, deadline: float) -> tuple[int, bytes]:
-        """Status and body of the answer (at most 64 KB of it). Raises `Unreachable`; the connection is of no use then."""
+    def request(
+        self, method: str, path: str, body: bytes, deadline: float, idle: Callable[[], None] | None = None
+    ) -> tuple[int, bytes]:
+        """Status and body of the answer (at most 64 KB of it). `idle` is called again and again while the answer is waited for.
+
+        Raises `Unreachable`; the connection is of no use then.
+        """
         head = f"{method} {self.address.path}{path} HTTP/1.1\r\n{self.head}"
         if method == "POST":
             head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
@@ -93,6 +101,7 @@ class Connection:
             self.socket.settimeout(_left(deadline, ANSWER_S))
             self.socket.sendall(head.encode("latin-1") + b"\r\n" + body)
             sent = True
+            self.idle = idle
             return self._answer(deadline)
         except (OSError, ValueError, IndexError) as error:
             self.close()
@@ -129,13 +138,19 @@ class Connection:
         return head, rest
 
     def _receive(self, deadline: float) -> bytes:
-        if monotonic() > deadline:
-            raise OSError("the answer takes too long")
-        self.socket.settimeout(_left(deadline, ANSWER_S))
-        data = self.socket.recv(65536)
-        if not data:
-            raise OSError("the server closed the connection")
-        return data
+        while True:
+            if monotonic() > deadline:
+                raise OSError("the answer takes too long")
+            self.socket.settimeout(_left(deadline, ANSWER_S if self.idle is None else IDLE_S))
+            try:
+                data = self.socket.recv(65536)
+            except TimeoutError:
+                if self.idle is not None:
+                    self.idle()
+                continue
+            if not data:
+                raise OSError("the server closed the connection")
+            return data
 
 
 def _open(host: str | bytes, port: int, timeout: float) -> socket.socket:

@@ -52,8 +52,8 @@ REQUEST = (
 """The columns of each kind. What is missing in most events stands last: missing values at the end of a row are left out."""
 
 
-def text(piece: Piece) -> str:
-    """The JSON of an event that stands by itself."""
+def text(piece: Piece, id: str = "") -> str:
+    """The JSON of an event that stands by itself; `id` for one that has none of its own."""
     columns, parts, stamp, values, _ = piece
     if not columns:
         return values
@@ -72,16 +72,12 @@ def text(piece: Piece) -> str:
     if event["type"] == "request":
         id = data.setdefault("id", event["parentId"])
         data.setdefault("path", data["url"].partition("?")[0])
-        event["id"] = id
         if event["parentId"] == id:
             del event["parentId"]
+    if id:
+        event["id"] = id
     event["data"] = data
     return _encode(event)
-
-
-def size(piece: Piece) -> int:
-    """About as many characters as its JSON has."""
-    return piece[4]
 
 
 def rows(pieces: list[Piece]) -> str:

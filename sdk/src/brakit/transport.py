@@ -10,7 +10,7 @@ from collections import deque
 from queue import Empty
 
 from brakit import context
-from brakit.buffer import FLUSH_AT
+from brakit.buffer import MAX_BYTES, SLICE
 from brakit.clocks import monotonic, sleep
 from brakit.native import is_original, original, start_thread
 
@@ -25,15 +25,29 @@ if TYPE_CHECKING:
     from brakit.wire import Wire
 
 COLLECT_S = 0.08
-"""From the first record to the flush, unless 20 come before; the seed asks for 50 to 100 ms."""
-SLICE = 64
-"""Records encoded in one go: the interpreter lock is not given back within."""
+"""From the first record to the batch that it goes out in; the seed asks for 50 to 100 ms."""
+STEADY_S = 0.15
+"""The same while batches are large: a post is worth more then, and still sooner on the screen than an eye notices."""
+STEADY = 64
+"""Events from which a batch is large."""
 PAUSE_S = 0.001
+"""Between two slices: the interpreter lock is not given back within one."""
 MAX_BATCH = 512
+MAX_WHOLE = 64
+"""The same for a server that has not said that it reads rows: whole events take several times as long to make."""
 MAX_BATCH_BYTES = 1024 * 1024
+MAX_READY_BYTES = 4 * 1024 * 1024
+"""Bytes of events that are encoded and wait for the server; what they share is counted for each, so that it is half of that."""
+PIECE = 300
+"""Bytes of an event in memory besides its text."""
 LOOK_S = (0.1, 0.25, 0.5, 1.0)
 """Pauses between looks for a server; the last one repeats, so that one that starts is found within two seconds."""
 KEEP_WHILE_ABSENT = 2000
+BYTES_WHILE_ABSENT = 2 * 1024 * 1024
+HOPELESS_S = 1.0
+"""A server that has not answered for so long is not waited for when the process ends."""
+LAST_WORDS_S = 0.1
+"""What it gets instead."""
 MAX_TRIES = 20
 TRY_S = 30.0
 """A batch is given up after so many tries and so long: it may be what brings the server down."""
@@ -43,9 +57,10 @@ PATH = "/__brakit/api/ingest"
 class Batch:
     """Events on their way, with what was dropped before them. Kept until the server has answered."""
 
-    __slots__ = ("body", "doubtful", "dropped", "envelope", "events", "made", "pieces", "rows", "tries")
+    __slots__ = ("body", "doubtful", "dropped", "envelope", "events", "id", "made", "pieces", "rows", "tries")
 
-    def __init__(self, envelope: str, pieces: list[Piece], dropped: dict[str, int]) -> None:
+    def __init__(self, id: str, envelope: dict[str, object], pieces: list[Piece], dropped: dict[str, int]) -> None:
+        self.id = id
         self.envelope = envelope
         self.pieces = pieces
         self.events = len(pieces)
@@ -63,12 +78,19 @@ class Batch:
 
     def bytes(self, rows: bool) -> bytes:
         """The body of the POST; with `rows`, what events have in common stands in it once (docs/protocol.md)."""
+        import json
+
         from brakit import fragments
 
         if rows is not self.rows:
             self.rows = rows
-            events = fragments.rows(self.pieces) if rows else f'"events":[{",".join(map(fragments.text, self.pieces))}]'
-            self.body = f"{self.envelope[:-1]},{events}}}".encode("utf-8", "replace")
+            if rows:
+                events = fragments.rows(self.pieces)
+            else:
+                whole = [fragments.text(piece, f"{self.id[:16]}{number:08x}") for number, piece in enumerate(self.pieces)]
+                events = f'"events":[{",".join(whole)}]'
+            envelope = json.dumps({**self.envelope, "batchId": self.id})
+            self.body = f"{envelope[:-1]},{events}}}".encode("utf-8", "replace")
         return self.body
 
 
@@ -91,6 +113,10 @@ class Sender:
         self.address: Address | None = None
         self.batch: Batch | None = None
         self.ready: deque[Piece] = deque()
+        self.ready_bytes = 0
+        # Since when the answer to a batch has been waited for; 0 while there is none to wait for.
+        self.asked = 0.0
+        self.steady = False
         self.looks = 0
         self.drops: dict[str, int] = {}
         self.lost = 0
@@ -143,8 +169,8 @@ class Sender:
             if not buffer.records:
                 self.signal.get()
             buffer.awake = True
-            if len(buffer.records) < FLUSH_AT and not self.stopping:
-                self._doze(COLLECT_S)
+        if self.batch is None:
+            self._gather()
         if self.stopping:
             return True
         with self.lock:
@@ -172,11 +198,42 @@ class Sender:
                 import ssl  # noqa: F401
         return True
 
+    def _gather(self) -> None:
+        """Wait until a batch is worth a post. What comes meanwhile is encoded as soon as it makes a slice: a record takes several times
+        the memory, and those that live for long are a burden to the collector."""
+        records = self.client.buffer.records
+        until = monotonic() + (STEADY_S if self.steady else COLLECT_S)
+        while not self.stopping and len(self.ready) + len(records) < MAX_BATCH and (left := until - monotonic()) > 0:
+            if len(records) >= SLICE and self.connection is not None:
+                with self.lock:
+                    self.client.attempt("transport.encode", self._encode)
+                sleep(PAUSE_S)
+            else:
+                self._doze(left)
+
     def _doze(self, seconds: float) -> None:
         try:
             self.signal.get(timeout=seconds)
         except Empty:
             return
+
+    def _idle(self) -> None:
+        self.client.attempt("transport.keep_up", self._keep_up)
+
+    def _keep_up(self) -> None:
+        """While the server does not answer: encode what comes, and let go of the oldest."""
+        for _ in range(MAX_BATCH // SLICE):
+            if len(self.client.buffer.records) < SLICE or self.flushing:
+                break
+            self._encode()
+            sleep(PAUSE_S)
+        limit = self.client.config.buffer
+        gone = 0
+        while self.ready_bytes > MAX_READY_BYTES or len(self.ready) > limit:
+            self._pop()
+            gone += 1
+        self.settled += gone
+        self.drop("buffer_full", gone)
 
     def _shipped(self, deadline: float, flushing: bool) -> bool:
         """`ship`; a failure of ours costs the batch under way, so that it cannot come again and again."""
@@ -195,15 +252,15 @@ class Sender:
         return bool(arrived)
 
     def ship(self, deadline: float, flushing: bool) -> bool:
-        """Send what is there in batches; when flushing, only what is there now. False when the server cannot be reached."""
+        """Send what is there now, and what has come meanwhile if it fills a batch. False when the server cannot be reached."""
         records = self.client.buffer.records
         goal = self.taken + len(records)
         told = False
         while (
             self.batch is not None
-            or self.ready
-            or (records and not (flushing and self.taken >= goal))
-            or (flushing and self.drops and not told)
+            or ((self.ready or records) and self.taken - len(self.ready) < goal)
+            or (len(self.ready) + len(records) >= MAX_BATCH and not flushing)
+            or (self.drops and flushing and not told)
         ):
             if deadline and monotonic() > deadline:
                 return False
@@ -221,26 +278,9 @@ class Sender:
 
     def _collect(self, pause: bool) -> Batch:
         """The next batch, encoded in slices with a pause between, so that the app's threads get the interpreter."""
-        import json
-
         from brakit.conform import tidy
-        from brakit.fragments import size as size_of
-        from brakit.wire import Wire
 
-        if self.wire is None:
-            self.wire = Wire(self.client)
-            self.wire.root = self.client.root
-        size = sum(map(size_of, self.ready))
-        while len(self.ready) < MAX_BATCH and size < MAX_BATCH_BYTES:
-            records = self.client.buffer.take(SLICE)
-            if not records:
-                break
-            self.taken += len(records)
-            made, failed = self.wire.pieces(records)
-            self.ready += made
-            self.settled += len(records) - len(made)
-            size += sum(map(size_of, made))
-            self.drop("encoding", failed)
+        while len(self.ready) < MAX_BATCH and self.ready_bytes < MAX_BATCH_BYTES and self._encode():
             if pause:
                 sleep(PAUSE_S)
         overflow = self.client.buffer.overflow.value()
@@ -250,21 +290,44 @@ class Sender:
         resource = tidy(self.client.resource())
         pieces: list[Piece] = []
         size = 0
-        while self.ready and len(pieces) < MAX_BATCH and (not pieces or size + size_of(self.ready[0]) <= MAX_BATCH_BYTES):
-            pieces.append(self.ready.popleft())
-            size += size_of(pieces[-1])
+        assert self.connection is not None
+        most = MAX_BATCH if self.connection.rows else MAX_WHOLE
+        while self.ready and len(pieces) < most and (not pieces or size + self.ready[0][4] <= MAX_BATCH_BYTES):
+            pieces.append(self._pop())
+            size += pieces[-1][4]
+        self.steady = len(pieces) >= STEADY
         dropped = dict(self.drops)
-        envelope = {
+        envelope: dict[str, object] = {
             "_brakit": True,
             "version": 1,
             "sdk": _user_agent(),
-            "batchId": context.new_request_id(),
             "resource": resource,
             **({"dropped": dropped} if dropped else {}),
         }
-        batch = Batch(json.dumps(envelope), pieces, dropped)
+        batch = Batch(context.new_request_id(), envelope, pieces, dropped)
         self.drops = {}
         return batch
+
+    def _encode(self) -> bool:
+        """Encode a slice of what the buffer holds; false when it holds nothing."""
+        if self.wire is None:
+            from brakit.wire import Wire
+
+            self.wire = Wire(self.client)
+            self.wire.root = self.client.root
+        records = self.client.buffer.take(SLICE)
+        self.taken += len(records)
+        made, failed = self.wire.pieces(records)
+        self.ready += made
+        self.settled += len(records) - len(made)
+        self.ready_bytes += sum([piece[4] + PIECE for piece in made])
+        self.drop("encoding", failed)
+        return bool(records)
+
+    def _pop(self) -> Piece:
+        piece = self.ready.popleft()
+        self.ready_bytes = self.ready_bytes - piece[4] - PIECE if self.ready else 0
+        return piece
 
     def _post(self, batch: Batch, deadline: float) -> bool:
         """Send one batch; True when it is done with, whatever the answer was."""
@@ -273,8 +336,9 @@ class Sender:
         connection = self.connection
         assert connection is not None
         batch.tries += 1
+        self.asked = self.asked or monotonic()
         try:
-            status, answer = connection.request("POST", PATH, batch.bytes(connection.rows), deadline)
+            status, answer = connection.request("POST", PATH, batch.bytes(connection.rows), deadline, self._idle)
         except Unreachable as problem:
             self.connection = None
             self.last_problem = str(problem)
@@ -288,7 +352,8 @@ class Sender:
             self.last_problem = f"the server answered {status}"
             return False
         self.looks = 0
-        self.client.buffer.limit = self.client.config.buffer
+        self.asked = 0.0
+        self.client.buffer.bound(self.client.config.buffer, MAX_BYTES)
         if status == 204:
             self.sent += batch.events
             self._done_with(batch)
@@ -358,41 +423,51 @@ class Sender:
             connection.close()
 
     def _wait_for_server(self) -> None:
-        self.client.buffer.shrink(min(KEEP_WHILE_ABSENT, self.client.config.buffer))
+        self.client.buffer.bound(min(KEEP_WHILE_ABSENT, self.client.config.buffer), BYTES_WHILE_ABSENT)
         pause = LOOK_S[min(self.looks, len(LOOK_S) - 1)]
         self.looks += 1
         until = monotonic() + pause
         # New records signal all the time; they are no reason to look again sooner.
         while not self.stopping and (left := until - monotonic()) > 0:
+            if self.batch is not None or self.ready:
+                with self.lock:
+                    self._idle()
             sleep(min(0.1, left))
 
-    def flush(self, timeout: float) -> bool:
-        """Send what is there from the calling thread; True when all of it has arrived."""
+    def flush(self, timeout: float, last: bool = False) -> bool:
+        """Send what is there from the calling thread; True when all of it has arrived. With `last`, a server that cannot be reached is
+        tried twice and not waited for."""
         self.flushing.add(get_ident())
         try:
-            return self._flush(monotonic() + timeout)
+            return self._flush(monotonic() + timeout, last)
         finally:
             self.flushing.discard(get_ident())
 
-    def _flush(self, deadline: float) -> bool:
+    def _flush(self, deadline: float, last: bool) -> bool:
         lost = self.lost
+        unreachable = 0
         while (left := deadline - monotonic()) > 0:
             # The thread holds the lock while it posts.
             if not self.lock.acquire(timeout=left):
                 return False
             try:
                 arrived = self._shipped(deadline, True)
+                unreachable += self.connection is None
             finally:
                 self.lock.release()
             if arrived:
                 # Neither lost in the meantime nor lost before and still to be told.
                 return self.lost == lost and not self.drops
+            if last and unreachable > 1:
+                return False
             sleep(max(0.0, min(0.05, deadline - monotonic())))
         return False
 
     def stop(self, timeout: float) -> None:
         """Last words: send what is there within `timeout` seconds, then end the thread."""
-        self.flush(timeout)
+        if self.asked and monotonic() - self.asked > HOPELESS_S:
+            timeout = min(timeout, LAST_WORDS_S)
+        self.flush(timeout, last=True)
         self.stopping = True
         self.signal.put(None)
         if self.lock.acquire(blocking=False):
