@@ -9,7 +9,7 @@ import msgspec
 
 from brakit_server.filters.fields import FIELDS, PROCESS, RAW, Field, Path, field_of, paths_of
 from brakit_server.filters.tree import And, Compare, Node, Not, Or
-from brakit_server.filters.values import test_of
+from brakit_server.filters.values import Test, test_of
 from brakit_server.records import Entry
 
 Holds = Callable[[Entry], bool]
@@ -71,17 +71,22 @@ class Matcher:
         field, key = FIELDS[node.field], node.key
         if field.type == "kind":
             return test(kind)
+        places = [(path, key) for path in paths_of(field, kind)]
         if field.type == "has":
             named = [found for value in node.values if (found := field_of(value.text))]
-            reads = [read for found, name in named for read in self.readers(found, kind, name)]
-        else:
-            reads = self.readers(field, kind, key)
-        if not reads:
-            return False
-        if len(reads) == 1:
-            [read] = reads
-            return lambda entry: any(test(value) for value in read(entry))
-        return lambda entry: any(test(value) for read in reads for value in read(entry))
+            places = [(path, name) for found, name in named for path in paths_of(found, kind)]
+        some = [self._at(path, name, test) for path, name in places]
+        if len(some) == 1:
+            return some[0]
+        return (lambda entry: any(one(entry) for one in some)) if some else False
+
+    def _at(self, path: Path, key: str | None, test: Test) -> Holds:
+        """Whether a value at a path fits."""
+        if len(path) == 1 and not path[0].startswith("@"):
+            get = attrgetter(path[0])
+            return lambda entry: test(get(entry))
+        read = self._reader(path, key)
+        return lambda entry: any(test(value) for value in read(entry))
 
     def readers(self, field: Field, kind: str, key: str | None = None) -> list[Callable[[Entry], Iterator[object]]]:
         """For each place where records of a kind have the field: what gives its values."""
