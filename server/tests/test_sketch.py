@@ -18,6 +18,7 @@ def test_quantiles_are_within_two_percent(values: list[float], q: float) -> None
     exact = quantile(values, q)
     assert abs(sketch.quantile(q) - exact) <= 0.021 * exact
     assert sketch.count == len(values)
+    assert sketch.quantiles(0.0, 0.5, 0.5, 0.95, 1.0) == [sketch.quantile(each) for each in (0.0, 0.5, 0.5, 0.95, 1.0)]
 
 
 @given(values=durations, seed=st.integers(0, 99))

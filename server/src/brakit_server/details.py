@@ -1,4 +1,4 @@
-"""What the API answers about one request or job: itself, its events by time, and what it caused."""
+"""What the API answers about one thing: a request or job with its events and what it caused; an endpoint with its figures."""
 
 from __future__ import annotations
 
@@ -118,3 +118,84 @@ class JobDetail(Detail, kw_only=True):
     """`GET /api/jobs/<id>`: everything about one job."""
 
     job: Job
+
+
+class EndpointFigures(Answer, omit_defaults=False, kw_only=True):
+    """Figures of one endpoint, or one kind of job, over a stretch of time. Percentiles are at most 2 % off, and of all but streams."""
+
+    requests: int
+    """Or runs of the job."""
+    errors: int
+    """Answers of 500 and above; jobs that did not succeed."""
+    refused: int
+    """Answers from 400 to 499."""
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+    avg_ms: float
+    total_ms: float
+    avg_queries: float
+    avg_query_ms: float
+    """With at least one query in flight."""
+    avg_fetches: float
+    avg_fetch_ms: float
+    avg_app_ms: float
+    """Neither in the database nor waiting for another service."""
+    avg_bytes: float
+    """Of responses."""
+
+
+class EndpointSummaryRow(EndpointFigures, omit_defaults=False, kw_only=True):
+    """One endpoint of `GET /api/endpoints`."""
+
+    id: str
+    kind: str
+    """`request`, `job`, or `noise` for health checks and static files."""
+    service: str | None
+    endpoint: str
+    """`METHOD route-template`, or the name of the job."""
+    issues: int
+    """Open and regressed."""
+
+
+class Endpoints(Answer, kw_only=True):
+    """`GET /api/endpoints`, most total time first."""
+
+    since: float
+    until: float
+    total: int
+    endpoints: list[EndpointSummaryRow]
+
+
+class EndpointPoint(EndpointFigures, omit_defaults=False, kw_only=True):
+    """A stretch of time in which there was something."""
+
+    timestamp: float
+    """Its start."""
+
+
+class EndpointRun(EndpointFigures, omit_defaults=False, kw_only=True):
+    """What one process did."""
+
+    run: str
+    revision: str | None
+    """Git revision of the code that ran, where it is known."""
+    first_seen_at: float | None
+    """Of the process."""
+
+
+class EndpointHistory(Answer, kw_only=True):
+    """`GET /api/endpoints/<id>/history`, oldest first."""
+
+    id: str
+    kind: str
+    service: str | None = None
+    endpoint: str
+    since: float
+    until: float
+    step_ms: float
+    """Length of the stretches of `points`."""
+    points: list[EndpointPoint]
+    runs: list[EndpointRun]
+    """By process, newest first, at most 50."""

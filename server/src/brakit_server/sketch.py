@@ -88,6 +88,17 @@ class Sketch:
         """The nearest-rank quantile in milliseconds, `q` from 0 to 1; 0 when nothing was added."""
         return _quantile(sorted((self._middle(bucket), count) for bucket, count in self._buckets.items()), q)
 
+    def quantiles(self, *wanted: float) -> list[float]:
+        """Several quantiles, which must ascend, in one go."""
+        ranks = [max(1, math.ceil(q * self.count)) for q in wanted]
+        found: list[float] = []
+        seen = 0
+        for bucket in sorted(self._buckets):
+            seen += self._buckets[bucket]
+            while len(found) < len(ranks) and seen >= ranks[len(found)]:
+                found.append(self._middle(bucket))
+        return found or [0.0] * len(wanted)
+
     def median(self) -> float:
         """Milliseconds; 0 when nothing was added."""
         return self.quantile(0.5)

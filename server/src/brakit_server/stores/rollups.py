@@ -70,7 +70,7 @@ class Asked(msgspec.Struct, kw_only=True, frozen=True):
     """Which rollups, and by what they are added up. Every condition that is set must hold."""
 
     since: float
-    """Epoch milliseconds; the whole minute of it counts, or the whole hour where it is more than a day ago."""
+    """Epoch milliseconds; the whole minute or step of it counts, or the whole hour where it is more than a day ago."""
     until: float
     """Epoch milliseconds; the whole minute of it counts."""
     kind: str | None = None
@@ -80,8 +80,10 @@ class Asked(msgspec.Struct, kw_only=True, frozen=True):
     """Of an endpoint: `endpoint_id`."""
     run: str | None = None
     revision: str | None = None
-    by: tuple[Literal["endpoint", "run", "minute", "hour"], ...] = ("endpoint",)
+    by: tuple[Literal["endpoint", "run"], ...] = ("endpoint",)
     """By what they are told apart in the answer."""
+    step: int = 0
+    """Minutes: they are told apart by whole steps of time too. 0: they are not."""
 
     def matches(self, key: RollupKey) -> bool:
         """Whether the conditions but time hold."""
@@ -96,10 +98,9 @@ class Asked(msgspec.Struct, kw_only=True, frozen=True):
 
     def place(self, key: RollupKey) -> RollupKey:
         """The key of the row to which it belongs."""
-        step = 60 if "hour" in self.by else 1 if "minute" in self.by else 0
         kind, service, endpoint = (key.kind, key.service, key.endpoint) if "endpoint" in self.by else ("", None, "")
         run, revision = (key.run, key.revision) if "run" in self.by else ("", None)
-        return RollupKey(kind, service, endpoint, run, revision, key.minute - key.minute % step if step else 0)
+        return RollupKey(kind, service, endpoint, run, revision, key.minute - key.minute % self.step if self.step else 0)
 
 
 class Told(msgspec.Struct, kw_only=True):

@@ -1,6 +1,6 @@
-"""Rollups in the file: figures by minute, hour and day of each endpoint in each process, in tables of their own.
+"""Rollups in the file: figures by minute, ten minutes, hour and day of each endpoint in each process, in tables of their own.
 
-Every stretch is kept at all three lengths, so that a week is read as a few days, hours and minutes and not as ten thousand minutes.
+Every stretch is kept at all four lengths, so that a week is read as a few days, hours and minutes and not as ten thousand minutes.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ ROLLUPS = (
 
 TABLES = ("rollup_endpoint", "rollup_source", "rollup")
 
-LEVELS = (1, 60, 1440)
+LEVELS = (1, 10, 60, 1440)
 """Minutes of a stretch, by level."""
 
 ENDPOINTS = 2_000
@@ -129,7 +129,7 @@ def tell(connection: sqlite3.Connection, asked: Asked, now: float) -> Told:
     first, end = whole(asked, now)
     condition, parameters = _condition(asked)
     by_endpoint, by_source = "endpoint" in asked.by, "run" in asked.by
-    step = 60 if "hour" in asked.by else 1 if "minute" in asked.by else 0
+    step = asked.step
     groups = [
         "endpoint" if by_endpoint else "0",
         "source" if by_source else "0",
@@ -154,13 +154,15 @@ def tell(connection: sqlite3.Connection, asked: Asked, now: float) -> Told:
 def whole(asked: Asked, now: float) -> tuple[int, int]:
     """First minute and the one after the last of what is asked for."""
     first, end = int(asked.since // MINUTE_MS), int(asked.until // MINUTE_MS) + 1
-    if first < int(now // MINUTE_MS) - DAY or "hour" in asked.by:
+    if first < int(now // MINUTE_MS) - DAY:
         first -= first % 60
+    if asked.step:
+        first -= first % asked.step
     return first, max(first, end)
 
 
 def stretches(first: int, end: int, step: int = 0) -> list[Stretch]:
-    """As few and as long ones as make up the minutes from `first` until `end`; with a `step`, none longer than it."""
+    """As few and as long ones as make up the minutes from `first` until `end`; with a `step`, none that lies in two steps."""
     found: list[Stretch] = []
 
     def cut(level: int, first: int, end: int) -> None:
@@ -177,7 +179,7 @@ def stretches(first: int, end: int, step: int = 0) -> list[Stretch]:
         found.append(Stretch(level, low, high))
         cut(level - 1, high, end)
 
-    cut(0 if step == 1 else 1 if step == 60 else 2, first, end)
+    cut(max(level for level, minutes in enumerate(LEVELS) if step % minutes == 0), first, end)
     return found
 
 
@@ -195,8 +197,8 @@ def expire(connection: sqlite3.Connection, max_age_days: float, now: float) -> N
     if connection.execute("SELECT count(*) FROM rollup WHERE level = 0").fetchone()[0] > MINUTES_KEPT:
         connection.execute("DELETE FROM rollup WHERE level = 0 AND start < ?", (minute - DAY - 60,))
     # All that is kept in minutes is kept in days too: what is not among these is nowhere.
-    connection.execute("DELETE FROM rollup_source WHERE id NOT IN (SELECT source FROM rollup WHERE level = 2)")
-    connection.execute("DELETE FROM rollup_endpoint WHERE id NOT IN (SELECT endpoint FROM rollup WHERE level = 2)")
+    connection.execute("DELETE FROM rollup_source WHERE id NOT IN (SELECT source FROM rollup WHERE level = 3)")
+    connection.execute("DELETE FROM rollup_endpoint WHERE id NOT IN (SELECT endpoint FROM rollup WHERE level = 3)")
     connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('rollups_expired', ?)", (hour,))
     connection.execute("COMMIT")
 
