@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -117,6 +118,29 @@ def test_an_interrupted_flush_is_counted(sink: Sink, make_client: Make, at: int)
     assert client.flush(5)
     assert accounted(sink, client) == 103
     assert sink.dropped() == {"failed": 64 if at <= 64 else 36}
+
+
+def test_an_interruption_with_records_in_the_hand_is_counted(sink: Sink, make_client: Make) -> None:
+    client = make_client(BRAKIT_PORT=str(sink.port))
+    emit(client, 3)
+    assert client.flush(5)
+    emit_into_silence(client, 100)
+
+    class Records(deque[Any]):
+        left = 30
+
+        def popleft(self) -> Any:
+            self.left -= 1
+            if not self.left:
+                raise KeyboardInterrupt
+            return super().popleft()
+
+    client.buffer.records = Records(client.buffer.records)
+    with pytest.raises(KeyboardInterrupt):
+        client.flush(5)
+    assert client.flush(5)
+    assert accounted(sink, client) == 103
+    assert sink.dropped() == {"failed": 29}
 
 
 def test_what_may_have_arrived_is_asked_for_again_before_it_counts_as_lost(sink: Sink, make_client: Make, tmp_path: Path) -> None:

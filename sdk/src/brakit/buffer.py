@@ -95,9 +95,9 @@ class Buffer:
         self.limit, self.max_bytes = limit, max_bytes
         self._drop(limit)
 
-    def take(self, most: int) -> list[Record]:
-        """The oldest records, at most `most`."""
-        taken = []
+    def take(self, most: int, taken: list[Record] | None = None) -> list[Record]:
+        """The oldest records, at most `most`; put into `taken`, where who takes them has to know of each, whatever interrupts us."""
+        taken = [] if taken is None else taken
         for _ in range(most):
             try:
                 taken.append(self.records.popleft())

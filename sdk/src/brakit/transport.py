@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from brakit.connection import Connection
     from brakit.discovery import Address
     from brakit.fragments import Piece
+    from brakit.record import Record
     from brakit.wire import Wire
 
 COLLECT_S = 0.08
@@ -315,8 +316,11 @@ class Sender:
 
             self.wire = Wire(self.client)
             self.wire.root = self.client.root
-        records = self.client.buffer.take(SLICE)
-        self.taken += len(records)
+        records: list[Record] = []
+        try:
+            self.client.buffer.take(SLICE, records)
+        finally:
+            self.taken += len(records)
         made, failed = self.wire.pieces(records)
         self.ready += made
         self.settled += len(records) - len(made)
