@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from brakit_server.filters.tree import Compare, Value
 from brakit_server.records import Log
 from brakit_server.stores import Batch, Resource, Stored
 from brakit_server.stores.sqlite import SqliteStore
-from brakit_server.stream import Client, Sieve, Stream, frame
+from brakit_server.stream import Client, Form, Shown, Sieve, Stream, apart, frame, text_of, together
 
 NOW = 1_790_000_000_000.0
 
@@ -36,8 +37,8 @@ class Line:
         batch = Batch(batch_id=None, resource=Resource(run="r", service="s"), entries=entries, dropped={}, received_at=NOW)
         self.stream.publish(await self.store.append(batch))
 
-    def connect(self, last_id: str | None = None, filter: str = "") -> Client:
-        client = self.stream.connect(last_id, parse(filter))
+    def connect(self, last_id: str | None = None, filter: str = "", form: Form = apart) -> Client:
+        client = self.stream.connect(last_id, parse(filter), form)
         assert client is not None
         return client
 
@@ -60,18 +61,27 @@ async def drain(client: Client) -> bytes:
     return found
 
 
+def one(seq: int, message: str) -> bytes:
+    stored = Stored(seq, "log", log(message))
+    return frame(Shown(stored, text_of(stored)))
+
+
 def ids(text: bytes) -> list[int]:
     return [int(line[4:]) for line in text.split(b"\n") if line.startswith(b"id: ")]
 
 
 @pytest.mark.parametrize("text", ["\r", "\n", "\r\n", "\u2028", "\n\nevent: issues\ndata: []\n\n", "\0"])
 def test_what_was_captured_cannot_end_a_frame(text: str) -> None:
-    whole = frame(Stored(7, "log", log(text)))
+    stored = Stored(7, "log", log(text))
+    whole = frame(Shown(stored, text_of(stored)))
     assert whole.startswith(b"id: 7\nevent: log\ndata: {")
     assert whole.endswith(b"}\n\n")
     assert whole.count(b"\n") == 4
     assert b"\r" not in whole
-    assert frame(Stored(7, "event: x\n\n", log(text))) == b""
+    assert text_of(Stored(7, "event: x\n\n", log(text))) == b""
+    many = together([Shown(stored, text_of(stored)), Shown(Stored(8, "x\n\n", log(text)), b"")])
+    assert (many.count(b"\n"), many.count(b"\r")) == (4, 0)
+    assert many.startswith(b'id: 8\nevent: batch\ndata: [["log",{')
 
 
 async def test_live_frames_and_resuming_behind_any_of_them(line: Line) -> None:
@@ -159,7 +169,7 @@ async def test_a_filter_lets_through_what_fits_and_tells_how_far_it_is(line: Lin
     await line.put("a", "find me", "b")
     from_store = line.connect("0", "find")
     live = line.connect(None, "find")
-    assert await drain(from_store) == frame(Stored(2, "log", log("find me"))) + b"id: 3\n\n"
+    assert await drain(from_store) == one(2, "find me") + b"id: 3\n\n"
     await line.put("c")
     await line.put("Find too", "d", "find three")
     assert ids(await drain(live)) == [5, 7]
@@ -192,8 +202,52 @@ async def test_closing_while_a_filter_is_asked_ends_the_stream(line: Line) -> No
     await line.put("x", "y")
     line.stream.close()
     [shown] = [
-        await line.stream.in_thread(Sieve(line.store, Compare("text", ":", (Value("x"),))), found)
+        await line.stream.in_thread(Sieve(line.store, Compare("text", ":", (Value("x"),))), found, apart)
         for found in [line.stream.after(0) or []]
     ]
     assert shown == (2, b"")
     assert await client.next(1) is None
+
+
+def batches(text: bytes) -> list[list[str]]:
+    """Messages of the events of each batch."""
+    lines = [line[6:] for line in text.split(b"\n") if line.startswith(b"data: ")]
+    return [[record["message"] for _, record in json.loads(line)] for line in lines]
+
+
+async def test_many_events_at_a_time_for_those_who_ask_for_it(line: Line) -> None:
+    client, other = line.connect(form=together), line.connect()
+    for message in "abcd":
+        await line.put(message)
+    told = await drain(client)
+    assert batches(told) == [list("abcd")]
+    assert ids(told) == [4]
+    assert ids(await drain(other)) == [1, 2, 3, 4]
+    # Behind, as after a connection that broke: the same, from there on.
+    assert batches(await drain(line.connect("2", form=together))) == [["c", "d"]]
+    await line.put(*("x" * 60_000 for _ in range(30)))
+    told = await drain(client)
+    assert [len(each) for each in batches(told)] == [5] * 6
+    assert ids(told)[-1] == 34
+
+
+async def test_a_batch_waits_for_a_moment_and_not_for_more(line: Line) -> None:
+    client = line.connect(form=together)
+    waiting = asyncio.ensure_future(client.next(60))
+    await line.put("a")
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    async with asyncio.timeout(5):
+        assert batches(await waiting or b"") == [["a"]]
+    line.stream.issues([])
+    assert await client.next(1) == b"event: issues\ndata: []\n\n"
+    assert await client.next(0.1) == b":heartbeat\n\n"
+
+
+async def test_kinds_that_nobody_is_sent_move_the_place_to_resume_from(line: Line) -> None:
+    client = line.connect(form=together)
+    batch = Batch(
+        batch_id=None, resource=Resource(run="r", service="s"), entries=[("odd", log("x"))], dropped={}, received_at=NOW
+    )
+    line.stream.publish(await line.store.append(batch))
+    assert await client.next(1) == b"id: 1\n\n"

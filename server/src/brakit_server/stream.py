@@ -32,12 +32,21 @@ NAMES = {
 }
 """Kind → name of its event; None is the default message. Other kinds are not sent."""
 
-RING_EVENTS = 5_000
+KINDS_TOGETHER = {kind: (name or "request").encode() for kind, name in NAMES.items()}
+"""The same where many are sent at once; requests have a name there too."""
+
+RING_EVENTS = 10_000
 RING_BYTES = 8 * 1024 * 1024
 MAX_BEHIND = 10_000
 """Events that a client may be behind; beyond, it is told to load anew."""
 
 CHUNK_BYTES = 64 * 1024
+TOGETHER_BYTES = 256 * 1024
+"""Of one message to a client that takes many events at a time."""
+
+TICK_SECONDS = 0.05
+"""Such a client has news so often at most."""
+
 PAGE = 500
 MAX_CLIENTS = 100
 SIFT_SECONDS = 0.25
@@ -50,10 +59,27 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Shown(NamedTuple):
-    """An event and its frame."""
+    """An event as it is sent: of a kind that nobody is sent, without text."""
 
     stored: Stored
     text: bytes
+    """Its JSON, one line."""
+
+
+def apart(shown: Sequence[Shown]) -> bytes:
+    """A message for each event. Name and id are ours; the record is one line of JSON, so nothing captured can end a message early."""
+    return b"".join(frame(each) for each in shown if each.text)
+
+
+def together(shown: Sequence[Shown]) -> bytes:
+    """One message: `event: batch`, a list of name and record of each event, with the id of the last."""
+    told = [b'["%s",%s]' % (KINDS_TOGETHER[each.stored.kind], each.text) for each in shown if each.text]
+    if not told:
+        return b"id: %d\n\n" % shown[-1].stored.seq if shown else b""
+    return b"id: %d\nevent: batch\ndata: [%s]\n\n" % (shown[-1].stored.seq, b",".join(told))
+
+
+Form = Callable[[Sequence[Shown]], bytes]
 
 
 class Sieve:
@@ -69,7 +95,7 @@ class Sieve:
         if any(each.stored.entry.run not in self._runs for each in shown if each.stored.entry.run):
             self._runs.update({run.run: run for run in await self._store.runs()})
 
-    def sift(self, shown: Sequence[Shown]) -> tuple[int, bytes]:
+    def sift(self, shown: Sequence[Shown], form: Form) -> tuple[int, bytes]:
         """The `seq` up to which the filter was asked, and the frames that it let through. For a thread of its own."""
         deadline = time.monotonic() + SIFT_SECONDS
         kept = []
@@ -81,14 +107,17 @@ class Sieve:
         last = each.stored.seq
         # An id without data moves the place from which a client resumes.
         told = b"" if kept and kept[-1].stored.seq == last else b"id: %d\n\n" % last
-        return last, b"".join(one.text for one in kept) + told
+        return last, (form(kept) if kept else b"") + told
 
 
 class Client:
     """One open stream. `next()` gives what is to be sent."""
 
-    def __init__(self, stream: Stream, position: int, lost: bool, sieve: Sieve | None) -> None:
+    def __init__(self, stream: Stream, position: int, lost: bool, sieve: Sieve | None, form: Form) -> None:
         self._stream = stream
+        self._form = form
+        self.together = form is together
+        """Takes many events at a time, and none at once."""
         self._sieve = sieve
         self._position = position
         self._lost = lost
@@ -143,7 +172,7 @@ class Client:
             # It reads more slowly than things happen: what it missed is better loaded as a list.
             self.closed = True
             return stream.resync()
-        found = stream.after(self._position)
+        found = stream.after(self._position, TOGETHER_BYTES if self.together else CHUNK_BYTES)
         if found is None:
             found = await self._stored()
             if found is None:
@@ -151,16 +180,16 @@ class Client:
                 return b""
         if self._sieve is None:
             self._position = found[-1].stored.seq
-            return b"".join(each.text for each in found)
+            return self._form(found)
         await self._sieve.prepare(found)
-        self._position, chunk = await stream.in_thread(self._sieve, found)
+        self._position, chunk = await stream.in_thread(self._sieve, found, self._form)
         return chunk
 
     async def _stored(self) -> list[Shown] | None:
         stored = await self._stream.store.since(self._position, PAGE)
         if not stored or stored[0].seq != self._position + 1:
             return None
-        return [Shown(each, frame(each)) for each in stored]
+        return [Shown(each, text_of(each)) for each in stored]
 
 
 class Stream:
@@ -176,6 +205,7 @@ class Stream:
         self._bytes = 0
         self._clients: set[Client] = set()
         self._closed = False
+        self._tick: asyncio.TimerHandle | None = None
         self._sifters = ThreadPoolExecutor(SIFTERS, "brakit-filter")
         self._end: asyncio.Future[None] | None = None
 
@@ -184,8 +214,11 @@ class Stream:
         self.head = await self.store.last_seq()
         self._first = self.head + 1
 
-    def connect(self, last_id: str | None, filter: Node | None = None) -> Client | None:
-        """A new client, behind by what happened since `last_id`, for what fits `filter`; None when there are too many."""
+    def connect(self, last_id: str | None, filter: Node | None = None, form: Form = apart) -> Client | None:
+        """A new client, behind by what happened since `last_id`, for what fits `filter`; None when there are too many.
+
+        `form` is `apart` or `together`.
+        """
         if self._closed or len(self._clients) >= MAX_CLIENTS:
             return None
         position, lost = self.head, False
@@ -193,7 +226,7 @@ class Stream:
             known = last_id.isascii() and last_id.isdigit() and len(last_id) < 19
             position = int(last_id) if known else self.head
             lost = not known or position > self.head or self.head - position > MAX_BEHIND
-        client = Client(self, position, lost, Sieve(self.store, filter) if filter is not None else None)
+        client = Client(self, position, lost, Sieve(self.store, filter) if filter is not None else None, form)
         self._clients.add(client)
         return client
 
@@ -219,7 +252,7 @@ class Stream:
             self._first = stored[0].seq if self._clients else stored[-1].seq + 1
         if self._clients:
             for each in stored:
-                text = frame(each)
+                text = text_of(each)
                 self._ring.append(Shown(each, text))
                 self._bytes += len(text)
             while len(self._ring) > RING_EVENTS or self._bytes > RING_BYTES:
@@ -227,7 +260,16 @@ class Stream:
                 self._first += 1
         self.head = stored[-1].seq
         for client in self._clients:
-            client.wake()
+            if not client.together:
+                client.wake()
+            elif self._tick is None:
+                self._tick = asyncio.get_running_loop().call_later(TICK_SECONDS, self._wake)
+
+    def _wake(self) -> None:
+        self._tick = None
+        for client in self._clients:
+            if client.together:
+                client.wake()
 
     def issues(self, issues: list[StatefulIssue]) -> None:
         """Show the issues as they are now."""
@@ -241,8 +283,8 @@ class Stream:
         for client in self._clients:
             client.tell("cleared", b"event: cleared\ndata: {}\n\n")
 
-    def after(self, position: int) -> list[Shown] | None:
-        """What is behind `position`, oldest first, at most 64 KiB of frames; None when the ring no longer has it."""
+    def after(self, position: int, most: int = CHUNK_BYTES) -> list[Shown] | None:
+        """What is behind `position`, oldest first, at most so many bytes and an event; None when the ring no longer has it."""
         start = position + 1 - self._first
         if start < 0 or start >= len(self._ring):
             return None
@@ -250,16 +292,16 @@ class Stream:
         for each in islice(self._ring, start, None):
             found.append(each)
             size += len(each.text)
-            if size >= CHUNK_BYTES:
+            if size >= most:
                 break
         return found
 
-    async def in_thread(self, sieve: Sieve, shown: Sequence[Shown]) -> tuple[int, bytes]:
+    async def in_thread(self, sieve: Sieve, shown: Sequence[Shown], form: Form) -> tuple[int, bytes]:
         """`Sieve.sift`, off the event loop; nothing once the stream is to end, however long that filter takes."""
         nothing = shown[-1].stored.seq, b""
         if self._end is None or self._end.done():
             return nothing
-        asked = asyncio.get_running_loop().run_in_executor(self._sifters, sieve.sift, shown)
+        asked = asyncio.get_running_loop().run_in_executor(self._sifters, sieve.sift, shown, form)
         await asyncio.wait((asked, self._end), return_when=asyncio.FIRST_COMPLETED)
         return asked.result() if asked.done() and not asked.cancelled() else nothing
 
@@ -270,6 +312,8 @@ class Stream:
     def close(self) -> None:
         """End every stream."""
         self._closed = True
+        if self._tick is not None:
+            self._tick.cancel()
         for client in self._clients:
             client.close()
         if self._end is not None and not self._end.done():
@@ -281,10 +325,14 @@ class Stream:
             client.tell(name, text)
 
 
-def frame(stored: Stored) -> bytes:
-    """One event. Its name and id are ours; the record is one line of JSON, so nothing captured can end the frame early."""
-    if stored.kind not in NAMES:
-        return b""
-    name = NAMES[stored.kind]
-    head = b"id: %d\n" % stored.seq if name is None else b"id: %d\nevent: %s\n" % (stored.seq, name.encode())
-    return head + b"data: " + _encode(stored.entry) + b"\n\n"
+def text_of(stored: Stored) -> bytes:
+    """The record in JSON; nothing for kinds that are not sent."""
+    return _encode(stored.entry) if stored.kind in NAMES else b""
+
+
+def frame(shown: Shown) -> bytes:
+    """The message of one event."""
+    name = NAMES[shown.stored.kind]
+    if name is None:
+        return b"id: %d\ndata: %s\n\n" % (shown.stored.seq, shown.text)
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (shown.stored.seq, name.encode(), shown.text)

@@ -14,7 +14,7 @@ from brakit_server.api import json_of, pipeline_of
 from brakit_server.connections import CUT
 from brakit_server.filters import parse
 from brakit_server.stores import StoreUnavailable
-from brakit_server.stream import Client, Stream
+from brakit_server.stream import Client, Stream, apart, together
 
 HEARTBEAT_SECONDS = 20.0
 SEND_SECONDS = 10.0
@@ -27,10 +27,11 @@ RETRY_MS = 1000
 
 
 async def get(request: Request) -> Response:
-    """Those that fit `filter`. 503 when 100 streams are open."""
+    """Those that fit `filter`; with `batch=1` many in one message, twenty times a second at most. 503 when 100 streams are open."""
     stream = pipeline_of(request).stream
     wanted = parse(request.query_params.get("filter") or "")
-    client = stream.connect(request.headers.get("last-event-id") or request.query_params.get("lastEventId"), wanted)
+    place = request.headers.get("last-event-id") or request.query_params.get("lastEventId")
+    client = stream.connect(place, wanted, together if request.query_params.get("batch") == "1" else apart)
     if client is None:
         answer = json_of({"error": "Too many streams are open"}, 503)
         answer.headers["retry-after"] = "10"
