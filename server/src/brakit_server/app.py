@@ -21,6 +21,7 @@ from starlette.routing import Mount, Route, Router
 
 from brakit_server import api
 from brakit_server.analysis.rules import SettingError
+from brakit_server.api.ingest import Shortcut
 from brakit_server.config import Config, ConfigError
 from brakit_server.connections import Connections
 from brakit_server.filters import FilterError
@@ -69,7 +70,10 @@ def create_app(config: Config, *, nonce: str = "", web: Path = WEB) -> Starlette
             Route(PREFIX, page, methods=["GET"]),
             Route(f"{PREFIX}/{{path:path}}", page, methods=["GET"]),
         ],
-        middleware=[Middleware(Security, config=config, tokens=tokens, ceiling=ceiling, meters=pipeline.meters)],
+        middleware=[
+            Middleware(Security, config=config, tokens=tokens, ceiling=ceiling, meters=pipeline.meters),
+            Middleware(Shortcut),
+        ],
         exception_handlers={HTTPException: _refused, StoreUnavailable: _unavailable, FilterError: api.refused_filter},
         lifespan=lifespan,
     )

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -50,6 +49,9 @@ HEADERS = {
     "x-frame-options": "DENY",
 }
 """On every answer. `cache-control: no-store` is added where the answer says nothing else."""
+
+_GUARD = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+_OURS = frozenset(name for name, _ in _GUARD)
 
 LOGIN_PAGES = Path(__file__).parent / "login"
 """The page that asks for a token, and its parts."""
@@ -100,10 +102,10 @@ class Security:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers[name] = value
-                headers.setdefault("cache-control", "no-store")
+                given = [header for header in message.get("headers", ()) if header[0] not in _OURS]
+                if all(name != b"cache-control" for name, _ in given):
+                    given.append((b"cache-control", b"no-store"))
+                message["headers"] = [*given, *_GUARD]
                 if sending:
                     self._meters.answered(message["status"])
             await send(message)

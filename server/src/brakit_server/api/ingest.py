@@ -8,10 +8,13 @@ import time
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from brakit_server import ingest
 from brakit_server.api import json_of, pipeline_of
 from brakit_server.ingest import ACCEPTS, MAX_BYTES, Outcome, Refused
+from brakit_server.security import INGEST
+from brakit_server.stores import StoreUnavailable
 
 BODY_SECONDS = 5.0
 """How long a body may take to arrive."""
@@ -34,36 +37,50 @@ async def post(request: Request) -> Response:
     """204 when every event is committed; 400 with the list of those that were refused, the others being committed."""
     state = request.app.state
     load: Load = state.load if hasattr(state, "load") else _first_load(request)
-    if not _is_json(request):
+    kind, encoding = _body_headers(request.scope["headers"])
+    if kind != b"application/json":
         return json_of({"error": "The content type must be application/json"}, 415)
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("identity", "gzip", ""):
+    if encoding not in (b"identity", b"gzip", b""):
         return json_of({"error": "The content encoding must be gzip or none"}, 415)
     if load.bytes > MAX_IN_FLIGHT:
         return busy("The server is busy", 1)
     taken = 0
     try:
-        body = bytearray()
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                taken += len(chunk)
-                load.bytes += len(chunk)
-                if len(body) > MAX_BYTES:
-                    raise Refused(413, "Payload too large")
+        # The first part has the time that the connection gives it; most bodies have no other.
+        message = await request.receive()
+        body: bytes = message.get("body", b"")
+        taken = len(body)
+        load.bytes += taken
+        if message.get("more_body"):
+            whole = bytearray(body)
+            async with asyncio.timeout(BODY_SECONDS):
+                while message.get("more_body") and len(whole) <= MAX_BYTES:
+                    message = await request.receive()
+                    chunk = message.get("body", b"")
+                    whole += chunk
+                    taken += len(chunk)
+                    load.bytes += len(chunk)
+            body = bytes(whole)
+            del whole
+        if message["type"] != "http.request":
+            raise ClientDisconnect
+        if len(body) > MAX_BYTES:
+            raise Refused(413, "Payload too large")
         received_at = time.time() * 1000
         outcome = (
-            _read(bytes(body), encoding, received_at)
-            if len(body) <= INLINE_BYTES and encoding != "gzip"
-            else await asyncio.to_thread(_read, bytes(body), encoding, received_at)
+            _read(body, encoding, received_at)
+            if len(body) <= INLINE_BYTES and encoding != b"gzip"
+            else await asyncio.to_thread(_read, body, encoding, received_at)
         )
-        del body
+        del body, message
         await pipeline_of(request).accept(outcome)
     except Refused as refused:
         nothing: dict[str, object] = {"accepted": 0, "rejected": []} if refused.status == 400 else {}
         return json_of({"error": refused.reason, **nothing}, refused.status)
     except (TimeoutError, ClientDisconnect):
         return json_of({"error": "The body did not arrive"}, 408)
+    except StoreUnavailable as error:
+        return busy(f"The store is unavailable: {error}", 2)
     finally:
         load.bytes -= taken
     if not outcome.rejected:
@@ -86,8 +103,8 @@ def busy(reason: str, seconds: int) -> Response:
     return answer
 
 
-def _read(body: bytes, encoding: str, received_at: float) -> Outcome:
-    return ingest.read(ingest.inflate(body) if encoding == "gzip" else body, received_at)
+def _read(body: bytes, encoding: bytes, received_at: float) -> Outcome:
+    return ingest.read(ingest.inflate(body) if encoding == b"gzip" else body, received_at)
 
 
 def _first_load(request: Request) -> Load:
@@ -96,8 +113,33 @@ def _first_load(request: Request) -> Load:
     return load
 
 
-def _is_json(request: Request) -> bool:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+def _body_headers(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
+    """Content type without its parameters, and encoding, in lower case."""
+    kind, encoding = b"", b"identity"
+    for name, value in reversed(headers):
+        if name == b"content-type":
+            kind = value.partition(b";")[0].strip().lower()
+        elif name == b"content-encoding":
+            encoding = value.strip().lower()
+    return kind, encoding
 
 
-ROUTES = [Route("/ingest", post, methods=["POST"])]
+async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
+    response = await post(Request(scope, receive))
+    await response(scope, receive, send)
+
+
+class Shortcut:
+    """ASGI middleware: SDKs send many times a second, and to look for the route each time would cost more than to read what comes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        direct = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == INGEST
+        await (ROUTE.app if direct else self._app)(scope, receive, send)
+
+
+ROUTE = Route("/ingest", post, methods=["POST"])
+ROUTE.app = _answer
+ROUTES = [ROUTE]
