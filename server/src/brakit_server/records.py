@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Part(msgspec.Struct, rename="camel", omit_defaults=True):
+class Part(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     """An object inside a record. Fields that are unknown are left out of the JSON."""
 
 

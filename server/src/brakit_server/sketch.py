@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import sys
 from array import array
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 GROWTH = 1.04
 """Each bucket is 4 % wider than the one before: a quantile is at most 2 % off."""
@@ -44,6 +45,34 @@ class Sketch:
         self.count += 1
         self.total += value_ms
         self.largest = max(self.largest, value_ms)
+
+    def extend(self, values_ms: Sequence[float]) -> None:
+        """Count many durations."""
+        if not values_ms:
+            return
+        values = values_ms
+        if min(values) < 0.0 or max(values) > LARGEST_MS:
+            values = [min(max(value, 0.0), LARGEST_MS) for value in values_ms]
+        log, ceil, scale = math.log, math.ceil, 1 / _LOG
+        found = [ceil(log(value / SMALLEST_MS) * scale) if value > SMALLEST_MS else 0 for value in values]
+        buckets = self._buckets
+        for bucket, count in Counter(found).items():
+            buckets[bucket] = buckets.get(bucket, 0) + count
+        self.count += len(values)
+        self.total += sum(values)
+        self.largest = max(self.largest, max(values))
+
+    def remove(self, other: Sketch) -> None:
+        """Take away durations that were counted; the largest stays the largest of all that ever were."""
+        buckets = self._buckets
+        for bucket, count in other._buckets.items():
+            left = buckets.get(bucket, 0) - count
+            if left > 0:
+                buckets[bucket] = left
+            else:
+                buckets.pop(bucket, None)
+        self.count = sum(buckets.values())
+        self.total = max(0.0, self.total - other.total)
 
     def merge(self, other: Sketch) -> None:
         """Count all that `other` has counted."""

@@ -50,7 +50,7 @@ class Batch(msgspec.Struct, kw_only=True):
     received_at: float
 
 
-class Stored(msgspec.Struct, frozen=True):
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """An entry with its place in the store: `seq` grows by one with every stored entry and never repeats."""
 
     seq: int
@@ -98,6 +98,8 @@ class Page(msgspec.Struct, Generic[T], kw_only=True):
     """All that match, not just this page."""
     entries: list[T]
     next: str | None = None
+    at_least: bool = False
+    """Whether counting stopped at `total`: there may be more."""
     complete: bool = True
     """False where time ran out: `total` is of what was looked at, and `next` goes on from there."""
 
@@ -169,11 +171,17 @@ class Store(Protocol):
         ...
 
     async def query_shapes(self, where: Where) -> list[QueryShape]:
-        """Queries by shape, most total time first. Percentiles and lists are of the newest 20 000 that match."""
+        """Queries by shape, most total time first; percentiles within 2 %.
+
+        By shape and service, of all that is stored; where anything else is asked for, of the newest 20 000 that match.
+        """
         ...
 
     async def error_groups(self, where: Where) -> list[ErrorGroup]:
-        """Errors by class and innermost own frame, newest first. Lists are of the newest 20 000 that match."""
+        """Errors by class and innermost own frame, newest first.
+
+        By service, of all that is stored; where anything else is asked for, of the newest 20 000 that match.
+        """
         ...
 
     async def points(self, since: float, limit: int) -> list[RequestPoint]:
@@ -181,7 +189,7 @@ class Store(Protocol):
         ...
 
     async def counts(self, since: float) -> dict[str, int]:
-        """Events by kind received at or after `since`."""
+        """Events by kind received at or after `since`; where many were stored together around it, as far as can be told."""
         ...
 
     async def runs(self) -> list[Run]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import random
 import sqlite3
@@ -17,36 +16,9 @@ import msgspec
 import pytest
 
 from brakit_server.stores import StoreRefused, StoreUnavailable, Where
-from brakit_server.stores.sqlite import SqliteStore, lists, reader, schema
-from brakit_server.stores.sqlite.rows import REQUEST
+from brakit_server.stores.sqlite import SqliteStore, schema, tail
 
 NOW = 1_790_000_000_000.0
-
-
-def explained(connection: sqlite3.Connection, sql: str) -> list[Any]:
-    return connection.execute("EXPLAIN QUERY PLAN " + sql).fetchall()
-
-
-async def steps(store: SqliteStore, do: Any, *arguments: Any) -> int:
-    """How many instructions of SQLite's machine a function of a connection takes, in thousands rounded down."""
-    thousands = 0
-
-    def count() -> int:
-        nonlocal thousands
-        thousands += 1
-        return 0
-
-    def counted(connection: sqlite3.Connection) -> None:
-        connection.set_progress_handler(count, 1_000)
-        do(connection, *arguments)
-        connection.set_progress_handler(None, 0)
-
-    await store._reader.read(counted)
-    return thousands * 1_000
-
-
-def listed(connection: sqlite3.Connection, where: Where) -> None:
-    lists.page(connection, lists.conditions(connection, REQUEST, where), where, 0)
 
 
 def files(folder: Path) -> list[Path]:
@@ -92,13 +64,41 @@ def test_links_are_not_followed(tmp_path: Path, name: str) -> None:
     assert victim.read_text() == "precious"
 
 
-async def test_a_newer_file_is_refused_and_left_alone(tmp_path: Path, make: Any, batch: Any) -> None:
-    path = tmp_path / "b.db"
-    await filled(path, make, batch, 1)
+def newer(path: Path, readable: int) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE meta SET value = 99 WHERE name = 'version'")
+        connection.execute("UPDATE meta SET value = ? WHERE name = 'readable'", (readable,))
         connection.execute("PRAGMA user_version = 99")
     connection.close()
+
+
+async def test_a_newer_file_is_shown_and_not_written(
+    tmp_path: Path, make: Any, batch: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "b.db"
+    monkeypatch.setattr(tail, "FULL", 200)
+    await filled(path, make, batch, 300)
+    await filled(path, make, batch, 1)
+    newer(path, len(schema.MIGRATIONS))
+    before = path.read_bytes()
+    store = SqliteStore(path)
+    assert "newer brakit" in capsys.readouterr().err
+    assert store.read_only is not None
+    assert (await store.logs(Where(limit=5))).total == 301
+    assert (await store.logs(Where(request_id="r7"))).total == 1
+    assert await store.last_seq() == 301
+    for doing in (store.append(batch(make.log(None))), store.save_issues([], []), store.clear()):
+        with pytest.raises(StoreUnavailable, match=r"newer brakit.*nothing is stored"):
+            await doing
+    assert await store.expire() == 0
+    await store.close()
+    assert path.read_bytes() == before
+
+
+async def test_a_newer_file_that_cannot_be_understood_is_refused_and_left_alone(tmp_path: Path, make: Any, batch: Any) -> None:
+    path = tmp_path / "b.db"
+    await filled(path, make, batch, 1)
+    newer(path, 99)
     with pytest.raises(StoreRefused, match="newer brakit"):
         SqliteStore(path)
     assert [file.name for file in files(tmp_path) if "corrupt" in file.name] == []
@@ -127,7 +127,7 @@ async def test_a_damaged_file_is_set_aside(tmp_path: Path, make: Any, batch: Any
         if kept:
             set_aside += 1
             assert kept[0].read_bytes()[100:] == bytes(damaged)[100:] or len(kept) > 1
-    assert set_aside > 20
+    assert set_aside > 15
     assert "is damaged" in capsys.readouterr().err
 
 
@@ -159,13 +159,14 @@ async def test_a_full_disk_costs_the_batch_and_heals(tmp_path: Path, make: Any, 
     await store.append(batch(make.log(None, "before")))
 
     def limit(pages: int) -> Any:
+        assert store._writer is not None
         return store._writer.submit(
             lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}").fetchall(), alone=True
         )
 
     await limit(1)
     with pytest.raises(StoreUnavailable, match="full"):
-        await store.append(batch(*(make.log(None, "x" * 10_000) for _ in range(100)), batch_id="again"))
+        await store.append(batch(*(make.log(None, os.urandom(5_000).hex()) for _ in range(100)), batch_id="again"))
     assert (await store.logs(Where())).total == 1
     assert (await store.size()).events == {"log": 1}
     await limit(1_000_000)
@@ -176,7 +177,7 @@ async def test_a_full_disk_costs_the_batch_and_heals(tmp_path: Path, make: Any, 
 
 async def test_one_batch_that_cannot_be_stored_costs_no_other(tmp_path: Path, make: Any, batch: Any) -> None:
     store = SqliteStore(tmp_path / "b.db")
-    bad = batch(make.query(None, row_count=2**70))
+    bad = batch(make.log(None, "half a character: \ud83d"))
     results = await asyncio.gather(
         *(store.append(bad if number == 5 else batch(make.log(f"r{number}"))) for number in range(10)), return_exceptions=True
     )
@@ -210,7 +211,7 @@ async def test_the_oldest_go_when_the_file_is_too_large(tmp_path: Path, make: An
     limit = 3_000_000
     store = SqliteStore(tmp_path / "b.db", max_bytes=limit, clock=lambda: NOW / 1000)
     for _ in range(6):
-        await store.append(batch(*(make.log(f"r{number}", "x" * 1_000) for number in range(1_000))))
+        await store.append(batch(*(make.log(f"r{number}", os.urandom(500).hex()) for number in range(1_000))))
         await store.expire()
         assert (await store.size()).bytes <= limit
     page = await store.logs(Where(limit=1))
@@ -252,30 +253,15 @@ async def test_a_file_of_the_first_version_is_brought_forward(tmp_path: Path, ma
     assert files(tmp_path) == [path]
 
 
-async def test_lists_stay_quick_when_there_is_much(tmp_path: Path, make: Any, batch: Any) -> None:
+async def test_numbers_that_cannot_be_added_up_cost_nothing(tmp_path: Path, make: Any, batch: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(tail, "FULL", 1)
     store = SqliteStore(tmp_path / "b.db")
-    for part in range(10):
-        entries = [make.log(f"r{part}-{number // 10}") for number in range(5_000)]
-        await store.append(batch(*entries, make.request(f"r{part}-1")))
-    plans = {
-        "SELECT seq FROM event WHERE kind = 4 ORDER BY seq DESC LIMIT 10": "event_kind",
-        "SELECT seq FROM event WHERE owner = 5 AND +kind <> 1": "event_owner",
-        "SELECT seq FROM event WHERE parent = 5": "event_parent",
-        "SELECT seq FROM event WHERE endpoint = 5 AND +kind = 1": "event_endpoint",
-    }
-    for sql, index in plans.items():
-        plan = await store._reader.read(functools.partial(explained, sql=sql))
-        assert index in str(plan), (sql, plan)
-        assert "SCAN" not in str(plan)
-    for where in (Where(since=NOW + 55_000), Where(limit=50), Where(status="4xx"), Where(method="PUT"), Where(service="other")):
-        assert await steps(store, listed, where) < 100_000, where
-    assert await steps(store, reader.points, NOW + 55_000, 100) < 100_000
-    begun = time.perf_counter()
-    for _ in range(20):
-        await store.logs(Where(limit=50))
-        await store.timelines(["r3-1"])
-    # 40 reads; a scan of the 50 000 events takes about ten milliseconds each.
-    assert time.perf_counter() - begun < 0.4
+    strange = [make.query("r", row_count=2**70), make.query("r", duration_ms=float("inf")), make.log("r", timestamp=float("nan"))]
+    await store.append(batch(*strange, make.log("r", "good")))
+    assert (await store.logs(Where(limit=1))).entries[0].message == "good"
+    assert (await store.query_shapes(Where()))[0].rows is not None
+    await store.append(batch(make.log("r", "more")))
+    assert [log.message for log in (await store.logs(Where(request_id="r", search="o"))).entries][:2] == ["more", "good"]
     await store.close()
 
 

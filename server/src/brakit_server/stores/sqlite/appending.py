@@ -1,152 +1,187 @@
-"""Appending batches: what the writer's thread knows by heart so that a row needs no look-up."""
+"""Appending: what the writer's thread knows by heart, so that a batch is one row until there is enough for a segment."""
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+from array import array
+from collections import Counter
+from collections.abc import Callable
+from operator import attrgetter
 
 import msgspec
 
 from brakit_server.answers import Run
-from brakit_server.stores import Batch, Resource, Stored
-from brakit_server.stores.sqlite.rows import OTHER, EndpointOf, encoded, kind_of, owner_key, readable, row
+from brakit_server.stores import Batch, Stored, StoreUnavailable
+from brakit_server.stores.matching import EndpointOf
+from brakit_server.stores.runs import seen_again
+from brakit_server.stores.sqlite import tail as tails
+from brakit_server.stores.sqlite.folding import Digest, Piece, fold
+from brakit_server.stores.sqlite.kinds import OTHER, REQUEST, all_encoded, kind_of, readable
+from brakit_server.stores.sqlite.sums import Sums
+from brakit_server.stores.sqlite.tail import Tail
+from brakit_server.stores.sqlite.words import Keys, Words
 
-KNOWN = 50_000
-"""Owners and words remembered before they are looked up anew."""
+log = logging.getLogger(__name__)
 
 RUNS = 500
 """Processes that are remembered; the one unheard of for longest goes first."""
 
-_EVENT = (
-    "INSERT INTO event (seq, kind, received, at, ms, owner, parent, service, endpoint, name, shape, status, rows) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-_BODY = "INSERT INTO body (seq, json) VALUES (?, ?)"
-_RUN = "INSERT OR REPLACE INTO run (id, last, json) VALUES (?, ?, ?)"
-_BATCH = "INSERT OR IGNORE INTO batch (id, received) VALUES (?, ?)"
+MOST_WAITING = 64 * 1024 * 1024
+"""Bytes of a tail that cannot become a segment; beyond, nothing is taken."""
+
+_TAIL = "INSERT INTO tail (seq, data) VALUES (?, ?)"
+_RUN = "INSERT OR REPLACE INTO run (id, last, json, seq) VALUES (?, ?, ?, ?)"
+_BATCH = "INSERT OR REPLACE INTO batch (id, received) VALUES (?, ?)"
 
 
 class Appender:
-    """State of the writer's thread; others only read `seq` and `counts`, whole."""
+    """State of the writer's thread; others only read `seq`, `counts`, `tail` and `runs`, whole.
 
-    def __init__(self, connection: sqlite3.Connection, endpoint_of: EndpointOf) -> None:
-        self._connection = connection
+    A transaction goes `begin`, `append` …, `seal`, and after the commit `committed`; or `undo`.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, endpoint_of: EndpointOf, keys: Keys) -> None:
         self._endpoint_of = endpoint_of
-        self._owners: dict[str, int] = {}
-        self._words: dict[str, int] = {}
-        found = connection.execute("SELECT max(seq) FROM event").fetchone()[0] or 0
+        self.keys = keys
+        self._words = Words()
+        self._sums = Sums()
+        last = connection.execute("SELECT max(last) FROM segment").fetchone()[0] or 0
         kept = connection.execute("SELECT value FROM meta WHERE name = 'seq'").fetchone()
-        self.seq: int = max(found, kept[0] if kept else 0)
-        self.counts: dict[int, int] = dict(connection.execute("SELECT kind, count(*) FROM event GROUP BY kind"))
-        self._runs = {run.run: run for run in readable(connection.execute("SELECT CAST(json AS BLOB) FROM run"), Run)}
-        self.begin()
+        self.tail, self.seq = tails.load(connection, max(last, kept[0] if kept else 0) + 1)
+        self.counts: dict[int, int] = {}
+        for (blob,) in connection.execute("SELECT counts FROM segment"):
+            self._count(array("H", blob))
+        for number in self.tail.numbers:
+            self.counts[number] = self.counts.get(number, 0) + 1
+        self.runs: dict[str, Run] = {}
+        self._load_runs(connection)
+        self._fresh = Tail(self.seq + 1)
+        self._fresh_runs: dict[str, Run] = {}
+        self._after: list[Callable[[], None]] = []
+        self._received = 0
 
     def begin(self) -> None:
-        """Remember what is known before a transaction. The dictionaries are replaced by appending, never changed."""
-        self._before = (self.seq, self.counts, self._runs)
+        """Nothing of a transaction is there yet."""
+        self._fresh = Tail(self.seq + 1)
+        self._fresh_runs = {}
+        self._after = []
 
     def undo(self) -> None:
         """The transaction came to nothing."""
-        self.seq, self.counts, self._runs = self._before
-        self.forget()
-
-    def forget(self) -> None:
-        """Look owners and words up anew: rows of them may be gone."""
-        self._owners.clear()
-        self._words.clear()
+        self.begin()
+        self._words.forget()
+        self._sums.forget()
 
     def append(self, connection: sqlite3.Connection, batch: Batch) -> list[Stored]:
-        """Insert a batch inside the transaction that is open; an id seen before inserts nothing."""
-        received = int(batch.received_at // 1000)
-        if batch.batch_id is not None and connection.execute(_BATCH, (batch.batch_id, received)).rowcount == 0:
-            return []
-        events, bodies, result = [], [], []
-        counts = dict(self.counts)
-        seq = self.seq
-        for kind, entry in batch.entries:
-            seq += 1
-            columns = row(kind, entry, self._endpoint_of)
-            events.append(
-                (
-                    seq,
-                    columns.kind,
-                    received,
-                    columns.at,
-                    columns.ms,
-                    self._owner(columns.owner),
-                    self._owner(columns.parent),
-                    self._word(columns.service),
-                    self._word(columns.endpoint),
-                    self._word(columns.name),
-                    self._word(columns.shape),
-                    columns.status,
-                    columns.rows,
-                )
-            )
-            bodies.append((seq, encoded(entry)))
-            result.append(Stored(seq, kind, entry))
-            counts[columns.kind] = counts.get(columns.kind, 0) + 1
-        connection.executemany(_EVENT, events)
-        connection.executemany(_BODY, bodies)
+        """Take a batch; an id seen before adds nothing."""
+        fresh = self._fresh
+        if self.tail.bytes > MOST_WAITING:
+            raise StoreUnavailable("there is no room for more events")
+        if batch.batch_id is not None:
+            key = self.keys.batch(batch.batch_id)
+            if key in fresh.batches or key in self.tail.batches:
+                return []
+            if connection.execute("SELECT 1 FROM batch WHERE id = ?", (key,)).fetchone() is not None:
+                return []
+            fresh.batches.add(key)
+        self._received = received = int(batch.received_at // 1000)
+        numbers, records = all_encoded(batch.entries)
+        for place, number in enumerate(numbers):
+            if number == REQUEST:
+                # What cannot be said of it must cost this batch now, and not a segment later.
+                self._endpoint_of(batch.entries[place][1])  # type: ignore[arg-type]
+        seq = fresh.first + len(fresh.stored)
+        result = [Stored(seq + place, kind, entry) for place, (kind, entry) in enumerate(batch.entries)]
+        fresh.numbers += numbers
+        fresh.encoded += records
+        fresh.bytes += sum(map(len, records))
+        fresh.received += [received] * len(result)
+        fresh.stored += result
         self._note_run(connection, batch)
-        self.seq, self.counts = seq, counts
         return result
 
-    def _owner(self, text: str | None) -> int | None:
-        if text is None:
-            return None
-        known = self._owners.get(text)
-        if known is None:
-            key = owner_key(text)
-            insert = self._connection.execute("INSERT OR IGNORE INTO owner (text) VALUES (?)", (key,))
-            known = insert.lastrowid if insert.rowcount == 1 else None
-            if known is None:
-                known = int(self._connection.execute("SELECT id FROM owner WHERE text = ?", (key,)).fetchone()[0])
-            if len(self._owners) >= KNOWN:
-                self._owners.clear()
-            self._owners[text] = known
-        return known
+    def seal(self, connection: sqlite3.Connection) -> None:
+        """Write what was taken, before the commit."""
+        fresh = self._fresh
+        if fresh.stored:
+            connection.execute(_TAIL, (fresh.first, tails.row_of(fresh)))
+        elif fresh.batches:
+            connection.executemany(_BATCH, [(key, self._received) for key in fresh.batches])
 
-    def _word(self, text: str | None) -> int | None:
-        if text is None:
-            return None
-        known = self._words.get(text)
-        if known is None:
-            insert = self._connection.execute("INSERT OR IGNORE INTO word (text) VALUES (?)", (text,))
-            known = insert.lastrowid if insert.rowcount == 1 else None
-            if known is None:
-                known = int(self._connection.execute("SELECT id FROM word WHERE text = ?", (text,)).fetchone()[0])
-            if len(self._words) >= KNOWN:
-                self._words.clear()
-            self._words[text] = known
-        return known
+    def committed(self) -> None:
+        """What was taken is there."""
+        fresh = self._fresh
+        if fresh.stored:
+            counts = dict(self.counts)
+            for number, count in Counter(fresh.numbers).items():
+                counts[number] = counts.get(number, 0) + count
+            self.counts = counts
+            self.tail.add(fresh)
+            self.seq += len(fresh.stored)
+        if self._fresh_runs:
+            self.runs = {**self.runs, **self._fresh_runs}
+            while len(self.runs) > RUNS:
+                del self.runs[min(self.runs.values(), key=lambda run: run.last_seen_at).run]
+        for do in self._after:
+            do()
+        self.begin()
 
-    def _note_run(self, connection: sqlite3.Connection, batch: Batch) -> None:
-        resource, now = batch.resource, batch.received_at
-        runs = dict(self._runs)
-        known = runs.get(resource.run)
-        if known is None:
-            known = Run(run=resource.run, service=resource.service, first_seen_at=now, last_seen_at=now, events=0)
-            while len(runs) >= RUNS:
-                oldest = min(runs.values(), key=lambda run: run.last_seen_at).run
-                del runs[oldest]
-                connection.execute("DELETE FROM run WHERE id = ?", (oldest,))
-        run = seen_again(known, resource, len(batch.entries), batch.dropped, now)
-        connection.execute(_RUN, (run.run, now, encoded_run(run)))
-        runs[run.run] = run
-        self._runs = runs
+    def fold(self, connection: sqlite3.Connection) -> None:
+        """Make segments of the tail, inside the transaction that is open."""
+        tail = self.tail
+        for start, end in tail.chunks():
+            self._fold_part(connection, start, end)
+        received = tail.received[-1] if tail.received else 0
+        connection.executemany(_BATCH, [(key, received) for key in tail.batches])
+        connection.execute("DELETE FROM tail")
+        runs = {each.entry.run for each in tail.stored}
+        connection.executemany(_RUN, [self._run_row(run) for run in self.runs.values() if run.run in runs])
+        connection.execute("DELETE FROM run WHERE id NOT IN (SELECT id FROM run ORDER BY last DESC LIMIT ?)", (RUNS,))
+        self._after.append(self._folded)
+
+    def _fold_part(self, connection: sqlite3.Connection, start: int, end: int) -> None:
+        tail = self.tail
+        received = tail.received
+        piece = Piece(
+            tail.stored[start:end], tail.numbers[start:end], tail.encoded[start:end], received[start], received[end - 1]
+        )
+        connection.execute("SAVEPOINT part")
+        try:
+            digest = Digest(piece, self._endpoint_of)
+            fold(connection, piece, digest, self._words, self.keys)
+            self._sums.add(connection, digest)
+        except sqlite3.OperationalError:
+            raise
+        except Exception:  # one event that cannot be put away must not keep all others from it
+            connection.execute("ROLLBACK TO part")
+            self._words.forget()
+            self._sums.forget()
+            if end - start == 1:
+                log.exception("event %d cannot be kept", piece.stored[0].seq)
+            else:
+                middle = (start + end) // 2
+                self._fold_part(connection, start, middle)
+                self._fold_part(connection, middle, end)
+        connection.execute("RELEASE part")
+
+    def _folded(self) -> None:
+        self.tail = Tail(self.seq + 1)
 
     def after_clear(self) -> None:
         """Nothing is stored any more; the numbering goes on."""
-        self.forget()
-        self._runs = {}
+        self._words.forget()
+        self._sums.clear()
+        self.runs = {}
         self.counts = {}
+        self.tail = Tail(self.seq + 1)
         self.begin()
 
     def expired(self, gone: dict[int, int]) -> None:
         """Events were deleted, by kind."""
-        self.forget()
+        self._words.forget()
+        self._sums.forget()
         self.counts = {number: count - gone.get(number, 0) for number, count in self.counts.items()}
-        self.begin()
 
     def by_kind(self) -> dict[str, int]:
         """Stored events by kind; unknown kinds together as `other`."""
@@ -155,31 +190,42 @@ class Appender:
             {"other": counts[OTHER]} if counts.get(OTHER) else {}
         )
 
+    def _count(self, counts: array[int]) -> None:
+        for number, count in enumerate(counts):
+            if count:
+                self.counts[number] = self.counts.get(number, 0) + count
 
-def seen_again(run: Run, resource: Resource, events: int, dropped: dict[str, int], now: float) -> Run:
-    """The run with what this batch adds to it; what the batch does not say stays as it was."""
-    totals = dict(run.dropped)
-    for reason, count in dropped.items():
-        if reason in totals or len(totals) < 64:
-            totals[reason] = totals.get(reason, 0) + count
-    return Run(
-        run=run.run,
-        service=resource.service,
-        host=resource.host or run.host,
-        pid=resource.pid or run.pid,
-        started=resource.started or run.started,
-        runtime=resource.runtime or run.runtime,
-        framework=resource.framework or run.framework,
-        sdk=resource.sdk or run.sdk,
-        root=resource.root or run.root,
-        instrumentations=resource.instrumentations or run.instrumentations,
-        failures=resource.failures or run.failures,
-        first_seen_at=run.first_seen_at,
-        last_seen_at=max(now, run.last_seen_at),
-        events=run.events + events,
-        dropped=totals,
-    )
+    def _load_runs(self, connection: sqlite3.Connection) -> None:
+        rows = connection.execute("SELECT seq, CAST(json AS BLOB) FROM run").fetchall()
+        upto: dict[str, int] = {}
+        for seq, json in rows:
+            for run in readable([(json,)], Run):
+                self.runs[run.run] = run
+                upto[run.run] = seq
+        # A run is written when something about it changes; its figures since then stand in the tail.
+        for each, received in zip(self.tail.stored, self.tail.received, strict=True):
+            known = self.runs.get(each.entry.run or "")
+            if known is not None and each.seq > upto[known.run]:
+                known.events += 1
+                known.last_seen_at = max(known.last_seen_at, received * 1000.0)
+
+    def _note_run(self, connection: sqlite3.Connection, batch: Batch) -> None:
+        resource = batch.resource
+        known = self._fresh_runs.get(resource.run) or self.runs.get(resource.run)
+        run = seen_again(known, resource, len(batch.entries), batch.dropped, batch.received_at)
+        self._fresh_runs[resource.run] = run
+        if known is None or batch.dropped or _told(known) != _told(run):
+            seq = self._fresh.first + len(self._fresh.stored) - 1
+            connection.execute(_RUN, (run.run, run.last_seen_at, _json(run), seq))
+
+    def _run_row(self, run: Run) -> tuple[str, float, str, int]:
+        return run.run, run.last_seen_at, _json(run), self.seq
 
 
-def encoded_run(run: Run) -> str:
+_told = attrgetter(
+    "service", "host", "pid", "started", "runtime", "framework", "sdk", "root", "revision", "instrumentations", "failures"
+)
+
+
+def _json(run: Run) -> str:
     return msgspec.json.encode(run).decode()

@@ -1,185 +1,162 @@
-"""Lists of one kind: what must hold, how many there are, and one page of them."""
+"""Lists of one kind: which segments may hold a match, which records are one, how many there are, and one page of them."""
 
 from __future__ import annotations
 
-import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
-import msgspec
+from brakit_server.records import Entry, Error, Fetch, Job, Log, Query, Request
+from brakit_server.stores import Page, Stored, Where
+from brakit_server.stores.matching import Matches, matcher, position, status_range
+from brakit_server.stores.sqlite import filtering, search, terms
+from brakit_server.stores.sqlite.kinds import ERROR, FETCH, JOB, LOG, QUERY, REQUEST
+from brakit_server.stores.sqlite.terms import Fragment
+from brakit_server.stores.sqlite.view import EVERYWHERE, View
 
-from brakit_server.stores import Where
-from brakit_server.stores.sqlite.rows import ERROR, FETCH, JOB, JOB_STATUS, LOG, QUERY, REQUEST, owner_id
+LISTED: dict[int, type[Entry]] = {REQUEST: Request, QUERY: Query, FETCH: Fetch, LOG: Log, ERROR: Error, JOB: Job}
 
-NO_SUCH = -1
-"""Stands for a text that the file does not know: no row has it."""
+COUNTED = 4_096
+"""Records that are looked at to count on behind a page."""
 
-SKEW_SECONDS = 300
-"""How far a sender's clock may be ahead before `since` misses events."""
+SECONDS = 2.0
+"""How long records are looked at to fill a page."""
 
-_TEXTS = {
-    REQUEST: ("$.url", "$.requestBody", "$.responseBody"),
-    QUERY: ("$.sql",),
-    FETCH: ("$.url",),
-    LOG: ("$.message", "$.logger"),
-    ERROR: ("$.name", "$.message"),
-    JOB: ("$.name", "$.queue", "$.messageId", "$.error"),
-}
-
-_HAS_STATUS = (REQUEST, FETCH)
+E = TypeVar("E", bound=Entry)
 
 
 class Conditions:
-    """The WHERE of a list, with its parameters. Every fragment is a constant of this file."""
+    """What a list asks for: of segments, and of records."""
 
-    def __init__(self, kind: int) -> None:
-        # As a constant: SQLite uses an index over one kind only where it sees that kind.
-        self.fragments = ["event.kind = " + str(int(kind))]
-        self.parameters: list[object] = []
-        self.event = "event"
-        """The table, with the index to use where SQLite would choose a worse one."""
-        self.search = False
-        """Whether the records have to be read."""
-        self.all = True
-        """Whether nothing but the kind is asked for."""
-
-    @property
-    def tables(self) -> str:
-        return self.event + (" JOIN body USING (seq)" if self.search else "")
-
-    def add(self, fragment: str, *parameters: object) -> None:
-        self.fragments.append(fragment)
-        self.parameters += parameters
-        self.all = False
-
-    def sql(self) -> str:
-        return " AND ".join(self.fragments)
+    def __init__(self, fragments: list[Fragment], matches: Matches, term: tuple[str, str] | None, everything: bool) -> None:
+        self.fragment: Fragment = EVERYWHERE
+        if fragments:
+            self.fragment = (" AND ".join(f"({sql})" for sql, _ in fragments), [each for _, some in fragments for each in some])
+        self.matches = matches
+        self.term = term
+        """Field and text, where nothing else is asked for: how many there are is then known."""
+        self.everything = everything
 
 
-def conditions(connection: sqlite3.Connection, kind: int, where: Where) -> Conditions:
+def conditions(view: View, number: int, where: Where) -> Conditions:
     """What must hold for an event to be in the list; the page's own bounds are not among it."""
-    found = Conditions(kind)
-    if where.request_id is not None or where.endpoint is not None:
-        # The plus keeps SQLite from walking the whole kind instead of the few events of the owner or endpoint.
-        found.fragments[0] = "+" + found.fragments[0]
-    elif kind == REQUEST:
-        found.event = "event INDEXED BY event_request"
+    kind = LISTED[number]
+    fragments: list[Fragment] = []
+    words = _words(number, where)
+    for field, text in words:
+        fragments.append(terms.has(number, field, [text]))
+    others = 0
     if where.request_id is not None:
-        owner = owner_id(connection, where.request_id)
-        wanted = NO_SUCH if owner is None else owner
-        if kind == JOB:
-            found.add("(event.owner = ? OR event.parent = ?)", wanted, wanted)
-        else:
-            found.add("event.owner = ?", wanted)
-    if where.endpoint is not None:
-        endpoint = word(connection, where.endpoint)
-        if kind in (REQUEST, JOB):
-            found.add("event.endpoint = ?", endpoint)
-        else:
-            found.add("event.owner IN (SELECT owner FROM event WHERE endpoint = ?)", endpoint)
-    if where.service is not None:
-        found.add("event.service = ?", word(connection, where.service))
-    if where.method is not None and kind in (REQUEST, FETCH):
-        found.add("event.name = ?", word(connection, where.method))
-    if where.level is not None and kind == LOG:
-        found.add("event.name = ?", word(connection, where.level))
-    if where.shape_hash is not None:
-        found.add("event.shape = ?", word(connection, where.shape_hash))
-    if where.status is not None and kind in _HAS_STATUS:
+        others += 1
+        fragments.append(view.owner_fragment(where.request_id))
+    if where.endpoint is not None and number not in (REQUEST, JOB):
+        others += 1
+        fragments.append(view.around_endpoint(where.endpoint))
+    if where.status is not None and number in (REQUEST, FETCH):
         low, high = status_range(where.status)
-        found.add("event.status BETWEEN ? AND ?", low, high)
-    elif where.status is not None and kind == JOB:
-        found.add("event.status = ?", JOB_STATUS.get(where.status, NO_SUCH))
-    if where.since is not None:
-        found.add("event.seq >= ? AND event.at >= ?", seq_at(connection, where.since), where.since)
-    if where.search:
-        _search(connection, found, kind, where.search)
-    return found
-
-
-def status_range(status: str) -> tuple[int, int]:
-    """`404` → (404, 404), `4xx` → (400, 499); a range that nothing is in for anything else."""
-    if status.isascii() and len(status) <= 3:
-        if status.isdigit():
-            return int(status), int(status)
-        if status[:1].isdigit() and status[1:].lower() == "xx":
-            return int(status[0]) * 100, int(status[0]) * 100 + 99
-    return 1, 0
-
-
-def _search(connection: sqlite3.Connection, found: Conditions, kind: int, text: str) -> None:
-    paths = _TEXTS[kind]
-    found.search = True
-    if text.isascii():
-        # The whole record first: reading it as JSON costs far more, and few records get that far.
-        raw = msgspec.json.encode(text).decode()[1:-1]
-        found.add("body.json LIKE ? ESCAPE '!'", _pattern(raw))
-        alternatives = ["json_extract(body.json, ?) LIKE ? ESCAPE '!'"] * len(paths)
-        values: list[object] = [part for path in paths for part in (path, _pattern(text))]
-        if kind == REQUEST and (owner := owner_id(connection, text)) is not None:
-            # Clients of the reference look a request up by searching for its id.
-            alternatives.append("event.owner = ?")
-            values.append(owner)
-        found.add("(" + " OR ".join(alternatives) + ")", *values)
-    else:
-        fields = " OR ".join(["folded_in(json_extract(body.json, ?), ?)"] * len(paths))
-        found.add("(" + fields + ")", *(part for path in paths for part in (path, text)))
-
-
-def _pattern(text: str) -> str:
-    for special in "!%_":
-        text = text.replace(special, "!" + special)
-    return f"%{text}%"
-
-
-def folded_in(value: object, text: str) -> bool:
-    """Case-insensitive containment beyond ASCII, as a function in SQL."""
-    return isinstance(value, str) and text.casefold() in value.casefold()
-
-
-def page(connection: sqlite3.Connection, found: Conditions, where: Where, stored: int) -> tuple[int, list[tuple[int, bytes]]]:
-    """How many match, and `seq` and record of one page of them, newest first. `stored`: how many there are of the kind."""
-    limit, offset = max(0, where.limit), max(0, where.offset)
-    before = where.before or ""
-    end = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
-    order = " ORDER BY event.seq DESC"
-    if found.search:
-        # Every record has to be read to count them: the page is cut from what was found meanwhile.
-        rows = connection.execute("SELECT event.seq FROM " + found.tables + " WHERE " + found.sql() + order, found.parameters)
-        numbers = [number for (number,) in rows]
-        wanted = [number for number in numbers if end is None or number < end][offset : offset + limit]
-        one = "SELECT seq, CAST(json AS BLOB) FROM body WHERE seq = ?"
-        return len(numbers), [row for number in wanted for row in connection.execute(one, (number,))]
-    sql, parameters = found.sql(), found.parameters
-    total = stored
-    if not found.all:
-        total = int(connection.execute("SELECT count(*) FROM " + found.tables + " WHERE " + sql, parameters).fetchone()[0])
-    if end is not None:
-        sql, parameters = sql + " AND event.seq < ?", [*parameters, end]
-    read = "SELECT event.seq, CAST(body.json AS BLOB) FROM " + found.event + " JOIN body USING (seq) WHERE "
-    return total, connection.execute(read + sql + order + " LIMIT ? OFFSET ?", [*parameters, limit, offset]).fetchall()
-
-
-def word(connection: sqlite3.Connection, text: str) -> int:
-    """The number of a word in the file."""
-    found = connection.execute("SELECT id FROM word WHERE text = ?", (text,)).fetchone()
-    return int(found[0]) if found else NO_SUCH
-
-
-def seq_at(connection: sqlite3.Connection, since: float) -> int:
-    """A `seq` below which nothing that started at `since` (epoch milliseconds) or later was received, give or take the clocks."""
-    wanted = since / 1000 - SKEW_SECONDS
-    low, high = bounds(connection)
-    while low < high:
-        middle = (low + high) // 2
-        # Arrival grows with seq, so halving finds the place without an index over it.
-        if connection.execute("SELECT received FROM event WHERE seq >= ? ORDER BY seq LIMIT 1", (middle,)).fetchone()[0] < wanted:
-            low = middle + 1
+        if low == high:
+            words.append(("status", terms.text_of(low)))
         else:
-            high = middle
-    return int(low)
+            others += 1
+        fragments.append(terms.between(number, "status", terms.text_of(low), terms.text_of(high)))
+    if where.since is not None:
+        others += 1
+        fragments.append(("segment.at_max >= ?", [where.since]))
+    if where.search:
+        others += 1
+        fragments.append(search.fragment(view, number, where.search))
+    if where.filter is not None:
+        others += 1
+        fragments.append(filtering.fragment(view, number, where.filter))
+    matches = matcher(kind, where, view.endpoint_of, view.endpoint, view.process, view.now)
+    single = words[0] if len(words) == 1 and not others else None
+    return Conditions(fragments, matches, single, not words and not others)
 
 
-def bounds(connection: sqlite3.Connection) -> tuple[int, int]:
-    """The lowest and the highest `seq` in the file; both 0 where it is empty."""
-    # One at a time each is a look at one end of the table; together they would be a walk through all of it.
-    low, high = connection.execute("SELECT (SELECT min(seq) FROM event), (SELECT max(seq) FROM event)").fetchone()
-    return low or 0, high or 0
+def _words(number: int, where: Where) -> list[tuple[str, str]]:
+    words = []
+    if where.endpoint is not None and number in (REQUEST, JOB):
+        words.append(("endpoint", where.endpoint))
+    if where.service is not None:
+        words.append(("service", where.service))
+    if where.method is not None and number in (REQUEST, FETCH):
+        words.append(("method", where.method))
+    if where.level is not None and number == LOG:
+        words.append(("level", where.level))
+    if where.shape_hash is not None and number == QUERY:
+        words.append(("shape", where.shape_hash))
+    if where.status is not None and number == JOB:
+        words.append(("status", where.status))
+    return words
+
+
+def matching(view: View, number: int, found: Conditions, before: int | None) -> Iterator[tuple[Stored, bool]]:
+    """Records of the kind, newest first, and whether each is in the list."""
+    matches = found.matches
+    return ((one, matches(one.entry)) for one in view.newest(number, found.fragment, before))
+
+
+def page(view: View, number: int, kind: type[E], where: Where, clock: Callable[[], float] = time.monotonic) -> Page[E]:
+    """One page of a list, newest first."""
+    found = conditions(view, number, where)
+    limit, offset = max(0, where.limit), max(0, where.offset)
+    before = position(where.before)
+    known = _known(view, number, found)
+    deadline = clock() + SECONDS
+    entries: list[E] = []
+    last = 0
+    passed = more = looked = 0
+    complete = counted = True
+    for seen, (one, fits) in enumerate(matching(view, number, found, before), 1):
+        if fits and isinstance(one.entry, kind):
+            if passed < offset:
+                passed += 1
+            elif len(entries) < limit:
+                entries.append(one.entry)
+                last = one.seq
+            else:
+                more += 1
+        full = len(entries) >= limit
+        looked += full
+        if full and (known is not None or looked > COUNTED):
+            counted = False
+            break
+        if not seen % 64 and clock() > deadline:
+            complete = counted = False
+            last = last if full else one.seq
+            break
+    next = str(last) if not complete or (entries and len(entries) == limit) else None
+    if known is not None:
+        return Page(total=known, entries=entries, next=next, complete=complete)
+    total = passed + len(entries) + more
+    exact = counted
+    if before is not None:
+        above, all_of_them = _above(view, number, found, before, deadline, clock)
+        total += above
+        exact = exact and all_of_them
+    return Page(total=total, entries=entries, next=next, at_least=not exact, complete=complete)
+
+
+def _known(view: View, number: int, found: Conditions) -> int | None:
+    if found.everything:
+        return view.counts.get(number, 0)
+    if found.term is None:
+        return None
+    count = terms.count(view.connection, number, *found.term)
+    if count is None:
+        return None
+    return count + sum(number == kind and found.matches(each.entry) for each, kind in zip(view.stored, view.numbers, strict=True))
+
+
+def _above(
+    view: View, number: int, found: Conditions, before: int, deadline: float, clock: Callable[[], float]
+) -> tuple[int, bool]:
+    """How many match from `before` on, and whether these are all."""
+    count = 0
+    for looked, (one, fits) in enumerate(matching(view, number, found, None), 1):
+        if one.seq < before:
+            break
+        count += fits
+        if looked > COUNTED or (not looked % 64 and clock() > deadline):
+            return count, False
+    return count, True

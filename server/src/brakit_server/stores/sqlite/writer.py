@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from brakit_server.stores import StoreUnavailable
 from brakit_server.stores.sqlite import schema
@@ -17,6 +17,9 @@ T = TypeVar("T")
 
 GROUP = 64
 """Pieces of work in one transaction, at most."""
+
+IDLE_SECONDS = 0.05
+"""How long nobody must have asked for anything before a step is made of what can wait."""
 
 
 class Work(Generic[T]):
@@ -45,14 +48,45 @@ class Work(Generic[T]):
             self.future.set_result(self.result)  # type: ignore[arg-type]
 
 
-class Writer:
-    """Owns the writing connection. In its thread `begin` is called before each transaction, `undo` after one that came to nothing."""
+class Keeper(Protocol):
+    """What the writer's thread keeps besides the file, and the work that nobody waits for. All calls come from that thread."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, begin: Callable[[], None], undo: Callable[[], None]) -> None:
+    def begin(self) -> None:
+        """A transaction is about to begin."""
+        ...
+
+    def seal(self, connection: sqlite3.Connection) -> None:
+        """It is about to be committed."""
+        ...
+
+    def committed(self) -> None: ...
+
+    def undo(self) -> None:
+        """It came to nothing."""
+        ...
+
+    def due(self) -> bool:
+        """Whether `keep` has to be called before more is taken."""
+        ...
+
+    def keep(self, connection: sqlite3.Connection) -> None:
+        """Bring the file into order, in transactions of its own."""
+        ...
+
+    def idle(self, connection: sqlite3.Connection) -> bool:
+        """A short step of what can wait, in transactions of its own; whether there is more."""
+        ...
+
+
+class Writer:
+    """Owns the writing connection."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, keeper: Keeper) -> None:
         self._connection = connection
         self._path = path
-        self._begin = begin
-        self._undo = undo
+        self._keeper = keeper
+        self._more = True
+        """Whether there may be something that can wait."""
         self._queue: SimpleQueue[Work[Any] | None] = SimpleQueue()
         self._closed = False
         self._closing = threading.Lock()
@@ -97,7 +131,7 @@ class Writer:
     def _work(self) -> None:
         carried: Work[Any] | None = None
         while True:
-            first = carried or self._queue.get()
+            first = carried or self._next()
             carried = None
             if first is None:
                 break
@@ -121,8 +155,26 @@ class Writer:
                 self._perform(group)
             finally:
                 _settle(group)
+            self._more = True
+            if self._keeper.due():
+                self._in_order(self._keeper.keep)
             if ended:
                 break
+
+    def _next(self) -> Work[Any] | None:
+        while self._more:
+            try:
+                return self._queue.get(timeout=IDLE_SECONDS)
+            except Empty:
+                self._more = self._in_order(self._keeper.idle) or False
+        return self._queue.get()
+
+    def _in_order(self, do: Callable[[sqlite3.Connection], T]) -> T | None:
+        try:
+            return do(self._connection)
+        except Exception as error:  # nobody waits for it, and it is tried again
+            self._failed(error)
+            return None
 
     def _perform(self, group: list[Work[Any]]) -> None:
         if group[0].alone:
@@ -139,18 +191,20 @@ class Writer:
 
     def _transaction(self, group: list[Work[Any]]) -> Exception | None:
         connection = self._connection
-        self._begin()
+        self._keeper.begin()
         try:
             connection.execute("BEGIN IMMEDIATE")
             for work in group:
                 work.result = work.do(connection)
+            self._keeper.seal(connection)
             connection.execute("COMMIT")
         except Exception as error:  # whatever a piece of work does, the thread lives on for the others
             return self._failed(error)
+        self._keeper.committed()
         return None
 
     def _try_alone(self, work: Work[Any]) -> None:
-        self._begin()
+        self._keeper.begin()
         try:
             work.result = work.do(self._connection)
             work.error = None
@@ -163,7 +217,7 @@ class Writer:
                 self._connection.execute("ROLLBACK")
         except sqlite3.Error as second:
             error = second
-        self._undo()
+        self._keeper.undo()
         if isinstance(error, sqlite3.Error) and schema.is_corruption(error):
             schema.suspect(self._path).touch(mode=0o600)
         wrapped = StoreUnavailable(str(error))
