@@ -20,6 +20,7 @@ type Handler<K extends Kind> = (batch: Kinds[K][]) => void;
 
 const NAMES: Record<string, Kind> = {
   message: 'request',
+  request: 'request',
   job: 'job',
   query: 'query',
   fetch: 'fetch',
@@ -31,7 +32,7 @@ const NAMES: Record<string, Kind> = {
 };
 /** Within a batch: what a request or job did comes before itself. */
 const ORDER: Kind[] = ['cleared', 'query', 'fetch', 'log', 'error', 'request', 'job', 'issues', 'resync'];
-const BATCH_MS = 120;
+const BATCH_MS = 80;
 const HELD_AT_MOST = 5000;
 const WAIT_MS = [500, 1000, 2000, 4000, 8000, 15_000];
 
@@ -59,7 +60,8 @@ class Live {
 
   connect(): void {
     // The browser resumes a broken stream by itself; a new EventSource has to say where the last one stopped.
-    const source = new EventSource(this.#lastId ? `${EVENTS}?lastEventId=${encodeURIComponent(this.#lastId)}` : EVENTS);
+    const place = this.#lastId ? `&lastEventId=${encodeURIComponent(this.#lastId)}` : '';
+    const source = new EventSource(`${EVENTS}?batch=1${place}`);
     this.#source = source;
     source.onopen = () => {
       if (this.#tries > 0 && !this.#lastId) this.#take('resync', null);
@@ -74,6 +76,13 @@ class Live {
       this.#tries += 1;
       setTimeout(() => this.connect(), wait * (0.75 + Math.random() / 2));
     };
+    source.addEventListener('batch', (event: MessageEvent<string>) => {
+      this.#lastId = event.lastEventId || this.#lastId;
+      for (const [name, record] of (parsed(event.data) ?? []) as [string, unknown][]) {
+        const kind = NAMES[name];
+        if (kind !== undefined) this.#take(kind, record);
+      }
+    });
     for (const [name, kind] of Object.entries(NAMES)) {
       source.addEventListener(name, (event: MessageEvent<string>) => {
         this.#lastId = event.lastEventId || this.#lastId;
