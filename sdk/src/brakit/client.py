@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-EXIT_S = 0.5
+EXIT_S = 0.4
 """How long the end of the process may be held up for the last words."""
 
 MAX_FAILURES = 20

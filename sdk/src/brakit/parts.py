@@ -34,9 +34,8 @@ def fields(fields: dict[str, object] | None) -> dict[str, str] | None:
 
 def message(message: object, args: object) -> str:
     """A log message with its arguments, which are known to be plain values."""
-    text = plain_text(message, MAX_TEXT)
     if not args or type(message) is not str:
-        return text
+        return plain_text(message, MAX_TEXT)
     if type(args) is dict:
         # In the text they stand without their names.
         args = {name: redact.MASK if type(name) is str and strength(name) else value for name, value in args.items()}
@@ -44,7 +43,7 @@ def message(message: object, args: object) -> str:
         return clean(message % args, MAX_TEXT)
     except (TypeError, ValueError, KeyError, IndexError, OverflowError, MemoryError):
         values = args.items() if type(args) is dict else args if type(args) is tuple else (args,)
-        return clean(f"{text} ({', '.join(plain_text(value, 1024) for value in values)})", MAX_TEXT)
+        return clean(f"{plain_text(message, MAX_TEXT)} ({', '.join(plain_text(value, 1024) for value in values)})", MAX_TEXT)
 
 
 def headers(pairs: Iterable[tuple[object, object]]) -> dict[str, list[str]]:
