@@ -594,6 +594,9 @@ export interface Health {
   refused: Record<string, number>;
   commits: Durations;
   waiting: number;
+  toJudge: number;
+  notJudged: number;
+  ruleSeconds: Record<string, number>;
   streams: number;
   connections: OpenConnections;
   databaseBytes?: number;
@@ -755,6 +758,112 @@ export interface JobDetail {
   issues: StatefulIssue[];
   run?: Run;
   job: Job;
+}
+
+/** Figures of one endpoint, or one kind of job, over a stretch of time. Percentiles are at most 2 % off, and of all but streams. */
+export interface EndpointFigures {
+  requests: number;
+  errors: number;
+  refused: number;
+  p50Ms: number;
+  p95Ms: number;
+  p99Ms: number;
+  maxMs: number;
+  avgMs: number;
+  totalMs: number;
+  avgQueries: number;
+  avgQueryMs: number;
+  avgFetches: number;
+  avgFetchMs: number;
+  avgAppMs: number;
+  avgBytes: number;
+}
+
+/** One endpoint of `GET /api/endpoints`. */
+export interface EndpointSummaryRow {
+  requests: number;
+  errors: number;
+  refused: number;
+  p50Ms: number;
+  p95Ms: number;
+  p99Ms: number;
+  maxMs: number;
+  avgMs: number;
+  totalMs: number;
+  avgQueries: number;
+  avgQueryMs: number;
+  avgFetches: number;
+  avgFetchMs: number;
+  avgAppMs: number;
+  avgBytes: number;
+  id: string;
+  kind: string;
+  service: string | null;
+  endpoint: string;
+  issues: number;
+}
+
+/** `GET /api/endpoints`, most total time first. */
+export interface Endpoints {
+  since: number;
+  until: number;
+  total: number;
+  endpoints: EndpointSummaryRow[];
+}
+
+/** A stretch of time in which there was something. */
+export interface EndpointPoint {
+  requests: number;
+  errors: number;
+  refused: number;
+  p50Ms: number;
+  p95Ms: number;
+  p99Ms: number;
+  maxMs: number;
+  avgMs: number;
+  totalMs: number;
+  avgQueries: number;
+  avgQueryMs: number;
+  avgFetches: number;
+  avgFetchMs: number;
+  avgAppMs: number;
+  avgBytes: number;
+  timestamp: number;
+}
+
+/** What one process did. */
+export interface EndpointRun {
+  requests: number;
+  errors: number;
+  refused: number;
+  p50Ms: number;
+  p95Ms: number;
+  p99Ms: number;
+  maxMs: number;
+  avgMs: number;
+  totalMs: number;
+  avgQueries: number;
+  avgQueryMs: number;
+  avgFetches: number;
+  avgFetchMs: number;
+  avgAppMs: number;
+  avgBytes: number;
+  run: string;
+  revision: string | null;
+  firstSeenAt: number | null;
+}
+
+/** `GET /api/endpoints/<id>/history`, oldest first. */
+export interface EndpointHistory {
+  id: string;
+  kind: string;
+  service?: string;
+  endpoint: string;
+  since: number;
+  until: number;
+  stepMs: number;
+  points: EndpointPoint[];
+  runs: EndpointRun[];
 }
 
 /** A field that a filter can name. */

@@ -421,6 +421,12 @@ class Health(Answer, kw_only=True):
     """From a batch that is checked to one that is stored."""
     waiting: int
     """Batches that are being stored."""
+    to_judge: int
+    """Requests and jobs that the rules have not seen yet."""
+    not_judged: int
+    """Those that they will not see, because too many came."""
+    rule_seconds: dict[str, float]
+    """Time that each rule has taken."""
     streams: int
     """Open event streams."""
     connections: OpenConnections

@@ -42,7 +42,7 @@ async def health(request: Request) -> answers.Health:
         problems.append(f"The store is unavailable: {error}")
     if ceiling.is_reached():
         problems.append("The server has as much in memory as it may: SDKs are asked to wait")
-    problems += [f"The rule {rule} failed and is set aside" for rule in pipeline.engine.quarantined]
+    problems += [f"The rule {notice.rule} is set aside: {notice.reason}" for notice in pipeline.engine.judge.notices]
     return answers.Health(
         status="degraded" if problems else "ok",
         problems=problems,
@@ -62,6 +62,9 @@ async def health(request: Request) -> answers.Health:
             max_ms=meters.commits.most_ms,
         ),
         waiting=meters.waiting,
+        to_judge=pipeline.engine.behind,
+        not_judged=pipeline.engine.given_up,
+        rule_seconds={rule: figures.seconds for rule, figures in sorted(pipeline.engine.judge.figures.items())},
         streams=pipeline.stream.clients,
         connections=answers.OpenConnections(open=len(connections.open), most=connections.most, closed=connections.closed),
         database_bytes=database_bytes,
