@@ -437,3 +437,23 @@ def test_around_puts_another_value_in_the_place_of_an_argument(made: Any, passed
     assert wrapped(None, request="given", more=2) == "result"
     assert once.calls == [((passed, 1), {}), ((passed, 2), {})]
     assert client.failures.counts == ({"p": 2} if isinstance(made, Exception) else {})
+
+
+def test_safe_is_run_for_what_is_called_again_and_again() -> None:
+    failures = Failures()
+
+    def divide(a: int, b: int = 2, *, by: int = 1) -> float:
+        return a / b / by
+
+    safe = guard.safe(failures, "p", divide)
+    assert safe(8) == 4
+    assert safe(8, by=2, b=1) == 4
+    assert safe(8, 0) is None
+    assert failures.counts == {"p": 1}
+    assert failures.first["p"].startswith("ZeroDivisionError: ")
+
+    def stops() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        guard.safe(failures, "p", stops)()

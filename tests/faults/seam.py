@@ -7,7 +7,18 @@ import re
 from tests.faults.injection import Line
 
 NAMES = r"[\w.\[\]'\"]+"
-GUARDS = ("run", "guard.run", "self.client.attempt", "client.attempt", "context.enter", "context.current", "type", "isinstance")
+GUARDS = (
+    "run",
+    "guard.run",
+    "self.client.attempt",
+    "client.attempt",
+    "context.enter",
+    "context.current",
+    "enter",
+    "current",
+    "type",
+    "isinstance",
+)
 """What may be called in the seam: what guards, what sets a context variable, what looks at a type."""
 CANNOT_FAIL = re.compile(
     r"(return )?([\w.]+ = )?("
@@ -35,13 +46,16 @@ SEAM: dict[tuple[str, str], tuple[str, str]] = {
     ("guard.py", "bracket.coroutine"): (GUARD, "original Call enter leave fail"),
     ("guard.py", "Call.__init__"): (GUARD, ""),
     ("instrumentations/_wsgi.py", "Outermost.__call__"): (WRAPPED, "self.app"),
-    ("instrumentations/_wsgi.py", "around.call"): (WRAPPED, "original starting environ.get"),
+    ("instrumentations/_wsgi.py", "around.call"): (
+        WRAPPED,
+        "original starting environ.get tell looks.inside looks.begin looks.caught looks.end looks.answered",
+    ),
     ("instrumentations/_wsgi.py", "starting"): (MADE, ""),
-    ("instrumentations/_wsgi.py", "starting.started"): (WRAPPED, "start_response"),
-    ("instrumentations/_wsgi.py", "starting.started.written"): (WRAPPED, "write"),
+    ("instrumentations/_wsgi.py", "starting.started"): (WRAPPED, "start_response looks.start looks.error"),
+    ("instrumentations/_wsgi.py", "starting.started.written"): (WRAPPED, "write looks.sending"),
     ("instrumentations/_wsgi.py", "Answer.__getattr__"): (STANDS_IN, "getattr AttributeError name.startswith"),
-    ("instrumentations/_wsgi.py", "Answer.__next__"): (STANDS_IN, "iter next"),
-    ("instrumentations/_wsgi.py", "Answer.close"): (STANDS_IN, "getattr close"),
+    ("instrumentations/_wsgi.py", "Answer.__next__"): (STANDS_IN, "iter next looks.complete looks.caught looks.sending"),
+    ("instrumentations/_wsgi.py", "Answer.close"): (STANDS_IN, "getattr close looks.closing looks.caught looks.end"),
     ("instrumentations/_wsgi.py", "Input._note"): (STANDS_IN, ""),
     ("instrumentations/_wsgi.py", "Input.read"): (STANDS_IN, "self._note self._source.read"),
     ("instrumentations/_wsgi.py", "Input.readline"): (STANDS_IN, "self._note self._source.readline"),
@@ -49,11 +63,11 @@ SEAM: dict[tuple[str, str], tuple[str, str]] = {
     ("instrumentations/_wsgi.py", "Input.__iter__"): (STANDS_IN, "self._note self._source"),
     ("instrumentations/_wsgi.py", "Input.__getattr__"): (STANDS_IN, "getattr self._readinto value self._note"),
     ("instrumentations/_asgi.py", "Outermost.__call__"): (WRAPPED, "self.app"),
-    ("instrumentations/_asgi.py", "around.call"): (WRAPPED, "original receiving sending scope.get"),
+    ("instrumentations/_asgi.py", "around.call"): (WRAPPED, "original receiving sending scope.get begun tell caught ended"),
     ("instrumentations/_asgi.py", "receiving"): (MADE, ""),
-    ("instrumentations/_asgi.py", "receiving.received"): (WRAPPED, "receive"),
+    ("instrumentations/_asgi.py", "receiving.received"): (WRAPPED, "receive looks.received looks.complete"),
     ("instrumentations/_asgi.py", "sending"): (MADE, ""),
-    ("instrumentations/_asgi.py", "sending.sent"): (WRAPPED, "send"),
+    ("instrumentations/_asgi.py", "sending.sent"): (WRAPPED, "send looks.sent looks.lost looks.complete"),
     ("instrumentations/sanic.py", "leading.handle_request"): (WRAPPED, "handle"),
     ("instrumentations/quart.py", "instrument.seen"): (LISTENS, ""),
     ("instrumentations/sqlite3.py", "connection_class.cursor"): (WRAPPED, "make"),

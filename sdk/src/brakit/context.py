@@ -137,8 +137,11 @@ def request_owner(inbound_id: str | None, traceparent: str | None) -> tuple[Owne
     id = new_request_id()
     inbound = parse_request_id(inbound_id) if inbound_id else None
     trace_id, span_id = parse_traceparent(traceparent) if traceparent else (None, None)
-    owner = Owner(id, inbound or id, trace_id or (inbound or id).replace("-", "").lower(), None)
-    owner.root = owner
+    if inbound is None:
+        owner = Owner(id, id, trace_id or id, None)
+    else:
+        owner = Owner(id, inbound, trace_id or inbound.replace("-", "").lower(), None)
+    owner.outermost = True
     return owner, inbound, span_id
 
 

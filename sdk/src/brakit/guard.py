@@ -281,6 +281,32 @@ _AROUND = """
 """
 
 
+def safe(failures: Failures, place: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """One of our own functions as `run` would call it: its result is None when it fails. For what is called again and again, at a third
+    of the cost."""
+    parameters, arguments = _signature(function)
+    namespace: dict[str, Any] = {
+        "our_function": function,
+        "our_failures": failures,
+        "our_place": place,
+        "our_defaults": getattr(function, "__defaults__", None),
+        "our_kwdefaults": getattr(function, "__kwdefaults__", None),
+    }
+    exec(compile(_SAFE.format(parameters=parameters, arguments=arguments), "<brakit.guard>", "exec"), namespace)
+    made: Callable[..., Any] = namespace["safe"]
+    return made
+
+
+_SAFE = """
+def safe({parameters}):
+    try:
+        return our_function({arguments})
+    except Exception as our_error:
+        our_failures.add(our_place, our_error)
+        return None
+"""
+
+
 def _signature(original: Callable[..., Any]) -> tuple[str, str]:
     """The parameters of a function as its definition has them, and the arguments that pass them on."""
     code = getattr(original, "__code__", None)

@@ -7,11 +7,11 @@ of a connection are counted, what they say is not recorded.
 
 from __future__ import annotations
 
-from brakit import context
-from brakit.guard import _dress, run
+from brakit.context import current, enter
+from brakit.guard import _dress, safe
 from brakit.instrumentations._exchange import KEY, Exchange
+from brakit.instrumentations._scope import AsgiExchange, Connection, note_incoming, note_outgoing, note_received, note_sent
 from brakit.instrumentations._scope import begin as begin
-from brakit.instrumentations._scope import note_incoming, note_outgoing, note_received, note_sent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,75 +61,99 @@ def around(client: Client, original: App, mechanism: str, known: Known | None = 
     failure afterwards belongs to the request too.
     """
     failures = client.failures
+    begun = safe(failures, "asgi.begin", begin)
+    tell = safe(failures, "asgi.known", known) if known is not None else None
+    caught = safe(failures, "asgi.caught", fail)
+    ended = safe(failures, "asgi.end", end)
+    web = Looks(client, AsgiExchange, note_received, note_sent)
+    connection = Looks(client, Connection, note_incoming, note_outgoing)
 
     async def call(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
         if not client.open or (scope["type"] != "http" and scope["type"] != "websocket"):
             return await original(self, scope, receive, send)
-        before = context.current()
+        before = current()
         outer = scope.get(KEY)
         if outer is not None and outer.finished:
             outer = None
-        exchange = run(failures, "asgi.begin", begin, client, scope) if outer is None else outer
+        exchange = begun(client, scope) if outer is None else outer
         if exchange is None:
             # A failure of ours, maybe behind the point where the request has become the owner of what this task does.
-            context.enter(before)
+            enter(before)
             return await original(self, scope, receive, send)
         if type(exchange) is str:
             return await redirect(exchange, send)
-        if known is not None:
-            run(failures, "asgi.known", known, exchange, self, scope)
+        if tell is not None:
+            tell(exchange, self, scope)
         if outer is None:
-            web = scope["type"] == "http"
-            receive = receiving(exchange, receive, note_received if web else note_incoming)
-            send = sending(exchange, send, note_sent if web else note_outgoing)
+            looks = web if scope["type"] == "http" else connection
+            receive = receiving(exchange, receive, looks)
+            send = sending(exchange, send, looks)
         try:
             return await original(self, scope, receive, send)
         except BaseException as error:
-            run(failures, "asgi.caught", exchange.caught, error, mechanism)
+            caught(exchange, error, mechanism)
             if own_task and outer is None:
                 exchange.before = exchange.owner
             raise
         finally:
             if outer is None:
-                run(failures, "asgi.end", exchange.end)
-                context.enter(exchange.before)
+                ended(exchange)
+                enter(exchange.before)
 
     return _dress(call, original)
 
 
-def receiving(exchange: Exchange, receive: Receive, note: Note) -> Receive:
+class Looks:
+    """What is written down of the messages of one kind of call; none of it raises."""
+
+    __slots__ = ("complete", "lost", "received", "sent")
+
+    def __init__(self, client: Client, kind: type[Exchange], received: Note, sent: Note) -> None:
+        self.received = safe(client.failures, "asgi.receive", received)
+        self.sent = safe(client.failures, "asgi.send", sent)
+        self.lost = safe(client.failures, "asgi.lost", kind.lost)
+        self.complete = safe(client.failures, "asgi.finish", kind.complete)
+
+
+def receiving(exchange: Exchange, receive: Receive, looks: Looks) -> Receive:
     """`receive`, with a look at what comes."""
-    failures = exchange.client.failures
 
     async def received() -> Message:
         message = await receive()
         if not exchange.finished:
-            over = run(failures, "asgi.receive", note, exchange, message)
+            over = looks.received(exchange, message)
             if over:
-                run(failures, "asgi.finish", exchange.complete)
+                looks.complete(exchange)
         return message
 
     return received
 
 
-def sending(exchange: Exchange, send: Send, note: Note) -> Send:
+def sending(exchange: Exchange, send: Send, looks: Looks) -> Send:
     """`send`, with a look at what goes; the exchange is finished with the last byte, whatever the app does after it."""
-    failures = exchange.client.failures
 
     async def sent(message: Message) -> None:
         if exchange.finished:
             await send(message)
             return
-        last = run(failures, "asgi.send", note, exchange, message)
+        last = looks.sent(exchange, message)
         try:
             await send(message)
         except OSError:
-            run(failures, "asgi.lost", exchange.lost)
+            looks.lost(exchange)
             raise
         if last:
-            run(failures, "asgi.finish", exchange.complete, True)
+            looks.complete(exchange, True)
 
     return sent
+
+
+def fail(exchange: Exchange, error: BaseException, mechanism: str) -> None:
+    exchange.caught(error, mechanism)
+
+
+def end(exchange: Exchange) -> None:
+    exchange.end()
 
 
 async def redirect(location: str, send: Send) -> None:

@@ -80,7 +80,8 @@ class Query(Record):
 
     def hold(self, buffer: Buffer) -> None:
         """As that of a record, without the trouble of taking out what is over: that falls out by and by."""
-        root = self.owner.root if self.owner is not None else None
+        owner = self.owner
+        root = owner if owner is None or owner.outermost else owner.outer
         if root is None or root.finished:
             self.emit(buffer)
             return

@@ -238,9 +238,7 @@ class Exchange(Record):
         if status >= 500 and self.owner.muted:
             sampling.bring_back(self.owner)
         client = self.client
-        if self.route is None and self.find_route is not None:
-            self.route = run(client.failures, "route", self.find_route, self.source)
-        self.known = run(client.failures, "origin", self.origin)
+        run(client.failures, "source", self.look_up)
         # From here on nothing leads back to the app.
         self.source = self.find_route = None
         self.cost = COST + self.request.held + self.response.held
@@ -248,6 +246,12 @@ class Exchange(Record):
             self.deferred = True
         else:
             self._hand_over()
+
+    def look_up(self) -> None:
+        """What the scope or the environ tells in the end."""
+        self.known = self.origin()
+        if self.route is None and self.find_route is not None:
+            self.route = self.find_route(self.source)
 
     def _hand_over(self) -> None:
         release_all(self.owner, self.client.buffer)

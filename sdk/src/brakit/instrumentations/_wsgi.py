@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from brakit import context, errors
-from brakit.guard import _dress, run
+from brakit import errors
+from brakit.context import current, enter
+from brakit.guard import _dress, run, safe
 from brakit.instrumentations._exchange import DASHBOARD, KEY, Exchange, Ids, dashboard, header, quoted
 
 TYPE_CHECKING = False
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from brakit.client import Client
+    from brakit.guard import Failures
 
     Environ = dict[str, Any]
     App = Callable[[Any, Environ, Any], Iterable[bytes]]
@@ -62,49 +64,71 @@ def around(client: Client, original: App, framework: str | None, known: Known | 
 
     `known` adds what the framework knows to the exchange.
     """
-    failures = client.failures
     mechanism = framework or "wsgi"
+    looks = Looks(client.failures)
+    tell = safe(client.failures, "wsgi.known", known) if known is not None else None
 
     def call(self: Any, environ: Environ, start_response: Any) -> Iterable[bytes]:
         if not client.open:
             return original(self, environ, start_response)
-        before = context.current()
-        outer = run(failures, "wsgi.inside", inside, environ)
-        exchange = run(failures, "wsgi.begin", begin, client, environ) if outer is None else outer
+        before = current()
+        outer = looks.inside(environ)
+        exchange = looks.begin(client, environ) if outer is None else outer
         if exchange is None:
             # A failure of ours, maybe behind the point where the request has become the owner of what this thread does.
-            context.enter(before)
+            enter(before)
             return original(self, environ, start_response)
         if type(exchange) is str:
             return redirect(exchange, start_response)
         exchange.framework = exchange.framework or framework
         # The innermost prefix counts: an app may be mounted in another.
         exchange.prefix = environ.get("SCRIPT_NAME", "")
-        if known is not None:
-            run(failures, "wsgi.known", known, exchange, self, environ)
+        if tell is not None:
+            tell(exchange, self, environ)
         if outer is None:
-            start_response = starting(exchange, start_response, mechanism)
+            start_response = starting(exchange, start_response, mechanism, looks)
         try:
             result = original(self, environ, start_response)
         except BaseException as error:
-            run(failures, "wsgi.caught", exchange.caught, error, mechanism)
+            looks.caught(exchange, error, mechanism)
             if outer is None:
-                run(failures, "wsgi.end", exchange.end)
+                looks.end(exchange)
             raise
         finally:
             if outer is None:
-                context.enter(exchange.before)
-        answer = run(failures, "wsgi.answer", answered, exchange, result, environ, mechanism) if outer is None else None
+                enter(exchange.before)
+        answer = looks.answered(exchange, result, environ, mechanism, looks) if outer is None else None
         return result if answer is None else answer
 
     return _dress(call, original)
+
+
+class Looks:
+    """What is written down of the steps of a call; none of it raises."""
+
+    def __init__(self, failures: Failures) -> None:
+        self.inside = safe(failures, "wsgi.inside", inside)
+        self.begin = safe(failures, "wsgi.begin", begin)
+        self.start = safe(failures, "wsgi.start", note_start)
+        self.error = safe(failures, "wsgi.error", note_error)
+        self.answered = safe(failures, "wsgi.answer", answered)
+        self.sending = safe(failures, "wsgi.sending", Exchange.sending)
+        self.complete = safe(failures, "wsgi.finish", Exchange.complete)
+        self.caught = safe(failures, "wsgi.caught", fail)
+        self.closing = safe(failures, "wsgi.closing", closing)
+        self.end = safe(failures, "wsgi.end", Exchange.end)
+
+
+def fail(exchange: Exchange, error: BaseException, mechanism: str) -> None:
+    """The exchange may be one of another kind, that this app is inside of."""
+    exchange.caught(error, mechanism)
 
 
 def inside(environ: Environ) -> Exchange | None:
     """The exchange that this call belongs to: of a WSGI app around this one, or of an ASGI app that this one is mounted in."""
     outer = environ.get(KEY)
     if outer is None:
-        owner = context.current()
+        owner = current()
         root = owner.root if owner is not None else None
         found = root.exchange if root is not None else None
         # An app that calls another one by hand, in the middle of a request, makes a request of its own.
@@ -158,19 +182,18 @@ def learn(environ: Environ) -> None:
         _names[key] = key.removeprefix("HTTP_").replace("_", "-").lower() if is_header else ""
 
 
-def starting(exchange: Exchange, start_response: Any, mechanism: str) -> Any:
+def starting(exchange: Exchange, start_response: Any, mechanism: str, looks: Looks) -> Any:
     """`start_response`, with a look at what goes."""
-    failures = exchange.client.failures
 
     def started(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        run(failures, "wsgi.start", note_start, exchange, status, headers)
+        looks.start(exchange, status, headers)
         if exc_info is not None:
             # An app that makes a page of its failure says so here.
-            run(failures, "wsgi.error", note_error, exchange, exc_info, mechanism)
+            looks.error(exchange, exc_info, mechanism)
         write = start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
 
         def written(data: bytes) -> Any:
-            run(failures, "wsgi.write", exchange.sending, data)
+            looks.sending(exchange, data)
             return write(data)
 
         return written
@@ -188,7 +211,7 @@ def note_error(exchange: Exchange, exc_info: Any, mechanism: str) -> None:
         errors.capture(exchange.client, error, mechanism)
 
 
-def answered(exchange: Exchange, result: Any, environ: Environ, mechanism: str) -> Any:
+def answered(exchange: Exchange, result: Any, environ: Environ, mechanism: str, looks: Looks) -> Any:
     """What the server gets: the app's own list or file, whose size is known already, or its iterable in ours."""
     wrapper = environ.get("wsgi.file_wrapper")
     if type(result) is list or type(result) is tuple:
@@ -198,7 +221,7 @@ def answered(exchange: Exchange, result: Any, environ: Environ, mechanism: str) 
         # The server may hand it to the operating system.
         exchange.measure()
     else:
-        return Answer(exchange, result, mechanism)
+        return Answer(exchange, result, mechanism, looks)
     exchange.end()
     return result
 
@@ -206,12 +229,13 @@ def answered(exchange: Exchange, result: Any, environ: Environ, mechanism: str) 
 class Answer:
     """The iterable of an app. Each of its steps belongs to the request, in whatever thread the server takes it."""
 
-    __slots__ = ("exchange", "iterator", "mechanism", "source")
+    __slots__ = ("exchange", "iterator", "looks", "mechanism", "source")
 
-    def __init__(self, exchange: Exchange, source: Any, mechanism: str) -> None:
+    def __init__(self, exchange: Exchange, source: Any, mechanism: str, looks: Looks) -> None:
         self.exchange = exchange
         self.source = source
         self.mechanism = mechanism
+        self.looks = looks
         self.iterator: Iterator[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
@@ -228,39 +252,39 @@ class Answer:
 
     def __next__(self) -> bytes:
         exchange = self.exchange
-        failures = exchange.client.failures
-        before = context.enter(exchange.owner)
+        looks = self.looks
+        before = enter(exchange.owner)
         try:
             if self.iterator is None:
                 self.iterator = iter(self.source)
             chunk = next(self.iterator)
         except StopIteration:
-            run(failures, "wsgi.finish", exchange.complete)
+            looks.complete(exchange)
             raise
         except BaseException as error:
-            run(failures, "wsgi.caught", exchange.caught, error, self.mechanism)
-            run(failures, "wsgi.finish", exchange.complete)
+            looks.caught(exchange, error, self.mechanism)
+            looks.complete(exchange)
             raise
         finally:
-            context.enter(before)
-        run(failures, "wsgi.sending", exchange.sending, chunk)
+            enter(before)
+        looks.sending(exchange, chunk)
         return chunk
 
     def close(self) -> None:
         exchange = self.exchange
-        failures = exchange.client.failures
-        before = context.enter(exchange.owner)
-        run(failures, "wsgi.closing", closing, exchange)
+        looks = self.looks
+        before = enter(exchange.owner)
+        looks.closing(exchange)
         try:
             close = getattr(self.source, "close", None)
             if close is not None:
                 close()
         except BaseException as error:
-            run(failures, "wsgi.caught", exchange.caught, error, self.mechanism)
+            looks.caught(exchange, error, self.mechanism)
             raise
         finally:
-            run(failures, "wsgi.end", exchange.end)
-            context.enter(before)
+            looks.end(exchange)
+            enter(before)
 
 
 def closing(exchange: Exchange) -> None:
@@ -277,6 +301,11 @@ class Input:
     def __init__(self, exchange: Exchange, source: Any) -> None:
         self._exchange = exchange
         self._source = source
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """That of the server's object, for whoever asks `isinstance`."""
+        return self._source.__class__
 
     def _note(self, data: Any) -> Any:
         exchange = self._exchange

@@ -26,18 +26,17 @@ FRAMEWORK = True
 def instrument(patch: Patches) -> None:
     flask = sys.modules["flask"].Flask
     # Neither has the view inside it, so that no frame of ours stands in the traceback of one.
-    patch.probe("flask.app:Flask.preprocess_request", preprocess_request)
+    patch.hook(flask, "preprocess_request", "flask.app:Flask.preprocess_request", preprocess_request)
     patch.probe("flask.app:Flask.log_exception", log_exception)
     patch.replace(flask, "__call__", _wsgi.around(patch.client, flask.__call__, "flask"))
 
 
-def preprocess_request(_call: Call) -> Generator[None, Any, None]:
+def preprocess_request(*_: Any) -> None:
     """The first thing of a request whose route is known."""
     exchange = _exchange()
     if exchange is not None:
         rule = sys.modules["flask"].request.url_rule
         exchange.route = exchange.prefix + rule.rule if rule is not None else None
-    yield
 
 
 def log_exception(call: Call) -> Generator[None, Any, None]:

@@ -15,7 +15,7 @@ import sys
 
 from brakit import client, errors
 from brakit.instrumentations._logs import MAX_FIELDS, above, hand_over, level_of, passing
-from brakit.record import PLAIN, plain_value
+from brakit.record import PLAIN, Record, plain_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from brakit.client import Client
     from brakit.patch import Patches
-    from brakit.record import Record
 
 SUPPORTS = ""
 
@@ -34,17 +33,6 @@ STANDARD = frozenset(
      "funcName", "created", "msecs", "relativeCreated", "thread", "threadName", "processName", "process", "taskName", "message",
      "asctime", "color_message", "websocket")
 )  # fmt: skip
-
-
-class State:
-    """A record on its way through the handlers."""
-
-    __slots__ = ("log", "passing", "record")
-
-    def __init__(self, log: Record, record: LogRecord | None, passing: str | None) -> None:
-        self.log = log
-        self.record = record
-        self.passing = passing
 
 
 def instrument(patch: Patches) -> None:
@@ -57,41 +45,48 @@ def instrument(patch: Patches) -> None:
     wrapper.__globals__["__name__"] = "logging"
 
 
-def before(_: Any, record: LogRecord) -> State | None:
-    active = client.current()
-    if active is None or passing.get() not in (None, "logging") or record.name == "brakit" or record.name.startswith("brakit."):
+def before(_: Any, record: LogRecord) -> tuple[Record, LogRecord | None, str | None] | None:
+    """The log, what is to be read of it when it has passed its handlers, and who was handing on when it came."""
+    active, outer, name = client.current(), passing.get(), record.name
+    if active is None or (outer is not None and outer != "logging"):
+        return None
+    if name.startswith("brakit") and (name == "brakit" or name.startswith("brakit.")):
         return None
     log = above.get()
     if log is None:
-        state = State(active.record("log", level=level_of(record.levelno), logger=record.name), record, passing.get())
-    else:
-        above.set(None)
-        log.data["logger"], log.data["level"] = record.name, level_of(record.levelno)
-        state = State(log, None, passing.get())
+        log = Record("log", {"level": level_of(record.levelno), "logger": name})
+        passing.set("logging")
+        return log, record, outer
+    above.set(None)
+    log.data["logger"], log.data["level"] = name, level_of(record.levelno)
     passing.set("logging")
-    return state
+    return log, None, outer
 
 
-def after(state: State, _: Any, __: object) -> None:
+def after(state: tuple[Record, LogRecord | None, str | None], _: Any, __: object) -> None:
     """Recorded after the app's handlers have run: they have formatted the message then, if it was theirs to format."""
-    passing.set(state.passing)
-    log, record, active = state.log, state.record, client.current()
+    log, record, outer = state
+    passing.set(outer)
+    active = client.current()
     if active is None:
         return
-    if record is not None:
-        _read(active, log, record)
-    hand_over(active, log)
+    if record is None:
+        hand_over(active, log)
+        return
+    _read(active, log, record)
+    log.emit(active.buffer)
 
 
 def _read(active: Client, log: Record, record: LogRecord) -> None:
+    data = log.data
     message, args = _message(record)
-    log.data["message"] = message
-    log.data["args"] = args
-    log.data["callsite"] = (record.pathname, record.lineno, record.funcName or "<module>")
+    data["message"] = message
+    data["args"] = args
+    data["callsite"] = (record.pathname, record.lineno, record.funcName or "<module>")
     log.cost = len(message)
-    extra = [name for name in record.__dict__ if name not in STANDARD]
-    if extra:
-        log.data["fields"] = {name: plain_value(record.__dict__[name]) for name in extra[:MAX_FIELDS]}
+    if not STANDARD.issuperset(record.__dict__):
+        extra = [name for name in record.__dict__ if name not in STANDARD]
+        data["fields"] = {name: plain_value(record.__dict__[name]) for name in extra[:MAX_FIELDS]}
     if record.exc_info and isinstance(record.exc_info[1], BaseException):
         errors.attach(active, log, record.exc_info[1], (record.pathname, record.lineno))
 
