@@ -295,13 +295,17 @@ class Engine:
 
     def _pass(self, held: Held) -> None:
         """Judge one request or job, or an event that none owns."""
-        with self._working(held):
+        try:
             timeline = self._timeline(held)
             self._conclude(held, timeline, self.judge.timeline(timeline))
+        except Exception:
+            log.exception("%s could not be judged", held.id)
+        finally:
+            self._backlog.drop(held)
 
     async def _pass_slowly(self, held: Held) -> None:
         """The same for one that has very many events, with pauses."""
-        with self._working(held):
+        try:
             timeline = self._timeline(held)
             findings: list[Finding] = []
             for found in self.judge.steps(timeline):
@@ -309,15 +313,11 @@ class Engine:
                 await asyncio.sleep(0)
             if held.id in self._backlog.working:
                 self._conclude(held, timeline, findings)
-        self._arm()
-
-    @contextlib.contextmanager
-    def _working(self, held: Held) -> Iterator[None]:
-        try:
-            with _failing_alone(held.id):
-                yield
+        except Exception:
+            log.exception("%s could not be judged", held.id)
         finally:
             self._backlog.drop(held)
+        self._arm()
 
     def _dismiss(self, held: Held) -> None:
         """Too many came: it is not judged, and yet one of them."""

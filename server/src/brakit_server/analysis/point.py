@@ -117,28 +117,26 @@ def point_of(timeline: Timeline) -> Point:
 
 def _largest(timeline: Timeline) -> Part | None:
     most, key = -1.0, ""
-    queries: list[Query] | None = None
-    fetches: list[Fetch] | None = None
-    for shape, group in timeline.by_shape.items():
-        total = sum([query.duration_ms + (query.fetch_ms or 0.0) for query in group])
+    slowest: Query | None = None
+    for shape, (total, query) in timeline.costs.items():
         if total > most:
-            most, key, queries = total, shape, group
-    for target, calls in timeline.by_target.items():
-        total = sum([call.duration_ms for call in calls])
+            most, key, slowest = total, shape, query
+    calls: list[Fetch] | None = None
+    for target, group in timeline.by_target.items():
+        total = sum([call.duration_ms for call in group])
         if total > most:
-            most, key, fetches = total, target, calls
-    if fetches is not None:
-        slowest_call = max(fetches, key=took_ms)
-        return Part(kind="fetch", key=key, text=key, ms=most, count=len(fetches), call_site=slowest_call.call_site)
-    if queries is None:
+            most, key, calls = total, target, group
+    if calls is not None:
+        call_site = max(calls, key=took_ms).call_site
+        return Part(kind="fetch", key=key, text=key, ms=most, count=len(calls), call_site=call_site)
+    if slowest is None:
         return None
-    slowest = max(queries, key=took_ms)
     return Part(
         kind="query",
         key=key,
         text=f"{slowest.operation} on {slowest.table}" if slowest.table else slowest.operation,
         ms=most,
-        count=len(queries),
+        count=len(timeline.by_shape[key]),
         call_site=slowest.call_site,
         sql=slowest.sql,
     )

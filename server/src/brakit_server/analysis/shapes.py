@@ -49,20 +49,15 @@ class Shapes(dict[str, ShapeFigures]):
 
     def put(self, timeline: Timeline, counted: ShapeTotals) -> None:
         """Add the statements of one request, as far as they are not among `counted`, which is brought up to date."""
-        for key, queries in timeline.by_shape.items():
+        id = timeline.root.id if timeline.root is not None else ""
+        for key, (total, slowest) in timeline.costs.items():
+            queries = timeline.by_shape[key]
             count = len(queries)
             before = counted.get(key)
             if before is not None and before[0] == count:
                 continue
-            if count == 1:
-                slowest = queries[0]
-                total = most = slowest.duration_ms + (slowest.fetch_ms or 0.0)
-                rows = slowest.row_count or 0
-            else:
-                times = [query.duration_ms + (query.fetch_ms or 0.0) for query in queries]
-                total, most = sum(times), max(times)
-                slowest = queries[times.index(most)]
-                rows = max([query.row_count or 0 for query in queries])
+            most = slowest.duration_ms + (slowest.fetch_ms or 0.0)
+            rows = slowest.row_count or 0 if count == 1 else max([query.row_count or 0 for query in queries])
             figures = self.pop(key, None) or ShapeFigures(slowest)
             self[key] = figures
             figures.count += count - (before[0] if before else 0)
@@ -72,7 +67,7 @@ class Shapes(dict[str, ShapeFigures]):
                 figures.last = slowest
                 figures.requests += 1
                 figures.slowest.add(most)
-                figures.recent.append((most, timeline.root.id if timeline.root is not None else ""))
+                figures.recent.append((most, id))
             counted[key] = (count, total)
         while len(self) > SHAPES:
             del self[next(iter(self))]

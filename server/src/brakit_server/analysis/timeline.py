@@ -121,6 +121,15 @@ class Timeline:
         return groups
 
     @cached_property
+    def costs(self) -> dict[str, tuple[float, Query]]:
+        """By shape: milliseconds of all its executions, and the slowest of them."""
+        found: dict[str, tuple[float, Query]] = {}
+        for key, group in self.by_shape.items():
+            times = [query.duration_ms + (query.fetch_ms or 0.0) for query in group]
+            found[key] = (sum(times), group[times.index(max(times))]) if len(group) > 1 else (times[0], group[0])
+        return found
+
+    @cached_property
     def by_target(self) -> dict[str, list[Fetch]]:
         """Outgoing calls by `METHOD host/path` with ids in the path replaced, in the order of their first appearance."""
         groups: dict[str, list[Fetch]] = {}
@@ -212,11 +221,11 @@ def busy_ms(timeline: Timeline, events: Sequence[Query] | Sequence[Fetch]) -> fl
         start = event.timestamp
         if start > end:
             break
-        over = start + took_ms(event)
-        if start < reached:
-            start = reached
-        if over > start:
-            total += over - start
+        over = start + event.duration_ms
+        if isinstance(event, Query) and event.fetch_ms:
+            over += event.fetch_ms
+        if over > reached:
+            total += over - max(start, reached)
             reached = over
     return min(total, timeline.duration_ms) if timeline.root is not None else total
 

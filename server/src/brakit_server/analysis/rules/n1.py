@@ -138,7 +138,8 @@ class N1(Rule):
             if count < self.min_count_unlocated or (distinct == 1 and first.sql and "?" not in unified(first.sql)):
                 return None
         certain = distinct > 1
-        total = sum(took_ms(query) for query in group)
+        times = [took_ms(query) for query in group]
+        total = sum(times)
         table = first.table or first.model or "a table"
         site = first.call_site
         title = _TITLES[first.operation].format(table=table)
@@ -156,7 +157,7 @@ class N1(Rule):
             detail=_what_for(timeline, group),
             subject=f"{shape_key(first)} {site.file}:{site.function}" if site else shape_key(first),
             call_site=site,
-            cost_ms=(count - 1) * median([took_ms(query) for query in group]),
+            cost_ms=(count - 1) * median(times),
             sql=first.sql,
             confidence="certain" if certain else "possible",
         )
@@ -176,7 +177,7 @@ def _in_batches(group: list[Query]) -> bool:
     text = unified(texts[0])
     if _ROWS.search(text) or _WHOLE_LIST.search(text):
         return True
-    lengths = {list_length(sql) for sql in texts}
+    lengths = {list_length(sql) for sql in set(texts)}
     longest = max(lengths)
     if longest >= 2 and (longest >= 10 or len(lengths) > 1 or values_outside_lists(texts[0]) == 0):
         return True
