@@ -59,6 +59,18 @@ class RequestData(Data, kw_only=True):
     response_size: int | None = None
 
 
+class SpanData(Data, kw_only=True):
+    name: str = ""
+    span_id: str = ""
+    attributes: dict[str, str] = {}
+
+
+class ErrorData(Data, kw_only=True):
+    name: str = ""
+    message: str = ""
+    stack: str | None = None
+
+
 class Event(msgspec.Struct, rename="camel", tag_field="type", kw_only=True):
     timestamp: float = 0.0
     id: str | None = None
@@ -83,14 +95,22 @@ class Request(Event, tag="request", kw_only=True):
     data: RequestData
 
 
+class Span(Event, tag="span", kw_only=True):
+    data: SpanData
+
+
+class Error(Event, tag="error", kw_only=True):
+    data: ErrorData
+
+
 class Payload(msgspec.Struct):
     """Events that are whole."""
 
-    events: list[Query | Fetch | Log | Request]
+    events: list[Query | Fetch | Log | Request | Span | Error]
 
 
 _encode = msgspec.json.Encoder().encode
-_TYPES = {Query: "db.query", Fetch: "fetch", Log: "log", Request: "request"}
+_TYPES = {Query: "db.query", Fetch: "fetch", Log: "log", Request: "request", Span: "span", Error: "error"}
 
 
 def rows(payload: Payload) -> list[tuple[str | None, str, float, str]]:

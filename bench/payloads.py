@@ -102,11 +102,13 @@ def mixed(number: int = 200) -> Mix:
     return Mix(made, BATCH)
 
 
-def captured(seconds: float = 1.5) -> tuple[Mix, Mix]:
+def captured(seconds: float = 3.0) -> tuple[Mix, Mix]:
     """What the SDK sent from the app of the bench, twelve events a request: with `shared` parts, and the same events whole."""
     with contextlib.ExitStack() as stack:
         server, outgoing = stack.enter_context(sink("keep")), stack.enter_context(stub())
         app = stack.enter_context(serving(["-m", "bench.apps", "fastapi"], {**on(server.port), "BENCH_STUB": str(outgoing.port)}))
+        # The SDK has to find out first what the server reads.
+        drive(app.port, _tags(), 1.0, 2)
         drive(app.port, _tags(), seconds, 2)
         app.quiet()
         bodies = settled(server).splitlines()
@@ -122,7 +124,20 @@ def _tags() -> Iterator[bytes]:
 
 
 def _unshared(payload: dict[str, Any]) -> bytes:
-    payload = {name: value for name, value in payload.items() if name != "shared"} | {
-        "events": [{name: value for name, value in event.items() if name != "of"} for event in whole(payload)]
-    }
-    return json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
+    """The same events as those that a server gets that reads neither parts nor rows."""
+    kept = {name: value for name, value in payload.items() if name not in ("shared", "columns", "base")}
+    times = [payload["base"] + event[2] / 1000 if type(event) is list else event["timestamp"] for event in payload["events"]]
+    kept["events"] = [_alone(event, at) for event, at in zip(whole(payload), times, strict=True)]
+    return json.dumps(kept, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _alone(event: dict[str, Any], at: float) -> dict[str, Any]:
+    owner = event.pop("owner", None)
+    event.pop("of", None)
+    if owner is not None:
+        event = {"requestId": owner, "traceId": owner, "parentId": owner} | event
+        if event["type"] == "request":
+            event["id"] = owner
+            event["data"].setdefault("id", owner)
+            del event["parentId"]
+    return event | {"timestamp": at}

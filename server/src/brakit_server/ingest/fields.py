@@ -74,13 +74,14 @@ _MORE_ALIASES = {"parent_fetch_id": ("parent_fetch_id",)}
 _PARTS = {part.name: getattr(records, part.record) for part in PARTS}
 
 
-_PLAIN_ID = re.compile(r"[0-9a-f-]{1,64}")
+is_plain_id = re.compile(r"[0-9a-f-]{1,64}").fullmatch
+"""Whether a text has the look of an id, and of nothing else."""
 _KEY = secrets.token_bytes(16)
 
 
 def identifier(value: str) -> str:
     """An id; one that is a secret, or has one in it, becomes another, so that what belongs together stays together."""
-    return value if _PLAIN_ID.fullmatch(value) else _clean(value)
+    return value if is_plain_id(value) else _clean(value)
 
 
 @lru_cache(maxsize=1024)
@@ -152,7 +153,10 @@ def string(limit: int, scrub: Callable[[str], str]) -> Read:
             return None
         return scrub(value[: limit + MARGIN])[:limit]
 
-    return read
+    def read_id(value: object) -> object:
+        return value if type(value) is str and is_plain_id(value) else read(value)
+
+    return read_id if scrub is identifier else read
 
 
 def number(value: object) -> float | None:

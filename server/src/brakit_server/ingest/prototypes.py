@@ -161,8 +161,8 @@ def _nothing(value: object) -> None:
 
 def _count(value: object) -> int | None:
     """A count of rows; below 0 drivers say that they cannot tell."""
-    found = integer(value)
-    return None if found is None or found < 0 else found
+    found = value if type(value) is int else integer(value)
+    return found if found is not None and 0 <= found <= MAX_NUMBER else None
 
 
 _STABLE: dict[str, tuple[Any, object]] = {

@@ -10,7 +10,7 @@ import msgspec
 
 from brakit import redact
 from brakit_server.ingest.entries import LENIENT, Envelope, entry
-from brakit_server.ingest.fields import RESOURCE_SLOTS, SLOTS, Rejected, identifier, number
+from brakit_server.ingest.fields import RESOURCE_SLOTS, SLOTS, Rejected, identifier, is_plain_id, number
 from brakit_server.ingest.parts import Parts
 from brakit_server.records import Entry
 from brakit_server.stores import Opaque, Resource
@@ -43,9 +43,9 @@ def fresh_id() -> str:
 
 def id_of(value: object) -> str | None:
     """An id: any text that is not empty and not longer than 128 characters."""
-    if type(value) is not str or not 0 < len(value) <= ID:
+    if type(value) is not str:
         return None
-    return identifier(value)
+    return value if is_plain_id(value) else identifier(value) if 0 < len(value) <= ID else None
 
 
 def owner_of(owner: str | None, parent: str | None, request: str | None) -> tuple[str | None, str | None]:

@@ -156,6 +156,30 @@ def _known_resource(text: bytes, sdk: str | None) -> Resource:
     return resource_of(msgspec.json.decode(text) if text else None, sdk, legacy=False)
 
 
+_SAID = ("type", "owner", "request_id", "parent_id", "owner_id", "trace_id")
+_WIRE = dict(zip(_SAID, ("type", "owner", "requestId", "parentId", "ownerId", "traceId"), strict=True))
+_said_by: Callable[[Part], tuple[Any, ...]] = attrgetter(*_SAID)
+
+
+class Known:
+    """A part made sense of. Raises `Unusual`, and as the decoder does."""
+
+    __slots__ = ("content", "ids_only", "said", "size", "text")
+
+    def __init__(self, part: Part) -> None:
+        self.said: dict[str, str] = {name: value for name, value in zip(_SAID, _said_by(part), strict=True) if value is not UNSET}
+        self.text = bytes(part.data)
+        self.content = _content(self.text)
+        self.size = len(self.text) + sum(map(len, self.said.values())) + 20 * (len(self.said) + 1)
+        """About as many bytes as its JSON has."""
+        self.ids_only = self.content is None and "type" not in self.said
+
+    def spelled_out(self) -> dict[str, Any]:
+        """The part as an object of JSON."""
+        named: dict[str, Any] = {_WIRE[name]: value for name, value in self.said.items()}
+        return named if self.content is None else {**named, "data": self.content}
+
+
 class Plan:
     """What rows with the same columns and parts have in common."""
 
@@ -188,8 +212,7 @@ class _Reading:
         self.received_at = received_at
         self.general = Reader(resource, None, False, received_at)
         self.kinds = usual_kinds()
-        self.shared = payload.shared or []
-        self.contents = [_content(bytes(part.data)) for part in self.shared]
+        self.parts = [Known(part) for part in payload.shared or ()]
         self.columns = payload.columns or []
         start = number(payload.base) if payload.base is not None else 0.0
         if start is None or (payload.shared is None and any(isinstance(event, Row) for event in payload.events)):
@@ -197,6 +220,7 @@ class _Reading:
         self.base = start
         self.expanded = 0
         self.plans: dict[tuple[int, ...], Plan | None] = {}
+        self.common: dict[tuple[int, ...], tuple[Kind, Prototype, list[Setter]] | None] = {}
         self.around: dict[tuple[str | None, ...], tuple[str | None, str | None, str | None]] = {}
 
     def outcome(self) -> Outcome:
@@ -226,7 +250,7 @@ class _Reading:
 
     def event(self, event: Event) -> tuple[str, Entry] | None:
         """Kind and record of an event that stands by itself. Raises `Rejected`."""
-        kind = self.kinds.get(event.type) if event.type is not None else None
+        kind = self.kinds.get(event.type)  # type: ignore[arg-type]
         if kind is None or event.data is _ABSENT:
             return self.general.event(_spelled_out(event))
         try:
@@ -298,54 +322,65 @@ class _Reading:
 
     def plan(self, index: int, of: list[int]) -> Plan | None:
         """None for rows that go the general way."""
-        columns, parts = self.columns, self.shared
-        if not 0 <= index < len(columns) or len(of) > MAX_PARTS or not all(0 <= place < len(parts) for place in of):
+        parts = self.parts
+        if (
+            not 0 <= index < len(self.columns)
+            or len(of) > MAX_PARTS
+            or not -1 < min(of, default=0) <= max(of, default=-1) < len(parts)
+        ):
             return None
-        names = columns[index]
+        # Parts that say ids and nothing else are those of one request: what the others make comes again with the next.
+        key = (index, *[place for place in of if not parts[place].ids_only])
+        if key in self.common:
+            common = self.common[key]
+        else:
+            common = self.common[key] = self.what_is_common(index, [parts[place] for place in key[1:]])
+        if common is None:
+            return None
+        kind, prototype, setters = common
         said: dict[str, str] = {}
-        data: dict[str, object] = {}
-        key: list[bytes] = []
         size = 0
         for place in of:
-            part = parts[place]
-            for name in _SAID:
-                value = getattr(part, name)
-                if value is not UNSET:
-                    said[name] = value
-                    size += len(value) + 20
-            size += len(part.data) + 20
-            if content := self.contents[place]:
-                key.append(bytes(part.data))
-                data |= content
-        kind = self.kinds.get(said.get("type", ""))
-        if kind is None or len(names) > MAX_COLUMNS or len(set(names)) < len(names) or not kind.setters.keys() >= set(names):
-            return None
-        try:
-            prototype = kind.of_parts(tuple(key), data)
-        except Rejected:
-            return None
-        if prototype is None:
-            return None
-        owner = said.get("owner")
-        trace, parent, request = (id_of(said.get(name, owner)) for name in ("trace_id", "parent_id", "request_id"))
+            said |= parts[place].said
+            size += parts[place].size
+        whole = id_of(said.get("owner"))
+        trace, parent, request = [
+            id_of(said[name]) if name in said else whole for name in ("trace_id", "parent_id", "request_id")
+        ]
         record = prototype.copy()
         record.trace_id, record.service, record.run = trace, self.service, self.run
-        plan = Plan(kind, prototype, record, [kind.setters[name] for name in names], size * MAX_GROWTH)
+        plan = Plan(kind, prototype, record, setters, size * MAX_GROWTH)
         if kind.owns:
-            plan.id, plan.causes = id_of(owner), (parent, request)
+            plan.id, plan.causes = whole, (parent, request)
         else:
             record.parent_request_id, record.parent_id = owner_of(id_of(said.get("owner_id")), parent, request)
         return plan
 
+    def what_is_common(self, index: int, parts: list[Known]) -> tuple[Kind, Prototype, list[Setter]] | None:
+        """What rows with these columns and parts are, whoever owns them; None for what is not usual."""
+        name = ""
+        data: dict[str, object] = {}
+        for part in parts:
+            name = part.said.get("type", name)
+            if part.content is not None:
+                data |= part.content
+        kind = self.kinds.get(name)
+        if kind is None:
+            return None
+        names = self.columns[index]
+        if len(names) > MAX_COLUMNS or len(set(names)) < len(names) or not kind.setters.keys() >= set(names):
+            return None
+        try:
+            prototype = kind.of_parts(tuple([part.text for part in parts if part.content is not None]), data)
+        except Rejected:
+            return None
+        return None if prototype is None else (kind, prototype, [kind.setters[name] for name in names])
+
     def unusual_row(self, row: Row) -> tuple[str, Entry] | None:
         """A row the general way. Raises `Rejected`, `Unusual`."""
         if self.general.parts is None:
-            shared = [_part(part, content) for part, content in zip(self.shared, self.contents, strict=True)]
-            self.general.parts = Parts(shared, self.columns, self.payload.base)
+            self.general.parts = Parts([part.spelled_out() for part in self.parts], self.columns, self.payload.base)
         return self.general.event([value for value in row if value is not UNSET])
-
-
-_SAID = ("type", "owner", "request_id", "parent_id", "owner_id", "trace_id")
 
 
 def _content(text: bytes) -> dict[str, object] | None:
@@ -377,12 +412,3 @@ def _spelled_out(event: Event) -> dict[str, Any]:
     if event.data is not _ABSENT:
         found["data"] = msgspec.json.decode(event.data)
     return found
-
-
-def _part(part: Part, content: dict[str, object] | None) -> dict[str, Any]:
-    named: dict[str, Any] = {
-        wire: value
-        for name, wire in zip(_SAID, ("type", "owner", "requestId", "parentId", "ownerId", "traceId"), strict=True)
-        if (value := getattr(part, name)) is not UNSET
-    }
-    return named if content is None else {**named, "data": content}
