@@ -77,7 +77,11 @@ def attempt(name: str, suite: Suite) -> Row:
         if not recorder.kinds:
             row.faults.append("nothing was recorded: the run with us proves nothing")
         judge(row, runner, recorder.port)
-        row.faults += [f"a line of ours failed: {place}: {text}" for place, text in recorder.failures.items()]
+        for place, text in recorder.failures.items():
+            if place in suite.fails:
+                row.expected[place] = suite.fails[place]
+            else:
+                row.faults.append(f"a line of ours failed: {place}: {text}")
         row.faults += [f"not of the schema: {problem}" for problem in dict.fromkeys(recorder.problems)][:20]
         if recorder.drops:
             row.came += f"; dropped: {dict(recorder.drops)}"

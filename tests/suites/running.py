@@ -106,10 +106,13 @@ def end(process: subprocess.Popen[bytes], outcomes: str) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    killed = []
     for left in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if left.environ().get("SUITE_OUTCOMES") == outcomes:
                 left.kill()
+                killed.append(left)
+    psutil.wait_procs(killed, timeout=5)
 
 
 def _read(file: Path) -> dict[str, Outcome]:

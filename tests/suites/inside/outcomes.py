@@ -1,7 +1,7 @@
 """Writes how each test ends, a line of JSON for each: as a plugin of pytest, or around a script that runs unittest.
 
-`python outcomes.py SCRIPT ARGUMENT …` is the second. SUITE_OUTCOMES names the file. A run that is ended early has told what it did
-so far.
+`python outcomes.py SCRIPT ARGUMENT …`, or `-m MODULE …`, is the second. SUITE_OUTCOMES names the file. A run that is ended
+early has told what it did so far.
 """
 
 from __future__ import annotations
@@ -72,6 +72,10 @@ def main() -> None:
 
     unittest.TestResult.addSubTest = add_sub_test  # type: ignore[method-assign, assignment]
     del sys.argv[0]
+    if sys.argv[0] == "-m":
+        del sys.argv[0]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        return
     sys.path[0] = str(Path(sys.argv[0]).resolve().parent)
     runpy.run_path(sys.argv[0], run_name="__main__")
 
