@@ -166,6 +166,17 @@ def test_nothing_is_read_that_the_app_does_not_read(client: Client, events: Even
     assert events()[0]["data"]["requestSize"] == 500
 
 
+def test_the_body_is_of_the_servers_class(client: Client, events: Events) -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        body = environ["wsgi.input"]
+        assert isinstance(body, io.BytesIO)
+        assert (body.read(3), body.tell()) == (b"one", 3)
+        return hello(environ, start_response)
+
+    Answer(client, app, environ_of(REQUEST_METHOD="POST", **{"wsgi.input": io.BytesIO(b"one two")}))
+    assert events()[0]["data"]["requestSize"] == 3
+
+
 def test_a_stream_belongs_to_its_request_in_any_thread(client: Client, events: Events) -> None:
     owners = []
 
