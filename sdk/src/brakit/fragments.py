@@ -228,17 +228,18 @@ class Fragments:
         origin = tuple([data.get(name) for name in _ORIGIN])
         if not _NAMES.issuperset(map(type, origin)) or len(data["method"]) > MAX_METHOD:
             return None
-        known = self.origins.get(origin)
-        if known is None:
-            known = self.origins.put(origin, self._origin(origin))
-        start, parent = data.get("response_start_ms"), data.get("parent_fetch_id")
         url, path, route = place
+        key = (*origin, route)
+        known = self.origins.get(key)
+        if known is None:
+            known = self.origins.put(key, self._origin(origin, route))
+        start, parent = data.get("response_start_ms"), data.get("parent_fetch_id")
         around = _around(owner)
         values = (
             url,
             str(integer(data["status_code"]) or 0),
             _ms(record.ended - record.started),
-            "null" if start is None else f"{start:.3f}",
+            "null" if start is None else repr(start),
             _whole(data.get("request_size")),
             _whole(data.get("response_size")),
             self._body(data.get("response_body"), answered[1], answered[2]),
@@ -249,11 +250,12 @@ class Fragments:
             "true" if data.get("cancelled") else "null",
         )
         own = _trimmed(values)
-        parts: tuple[str, ...] = (around, known, route, request[0], answered[0])
+        parts: tuple[str, ...] = (around, known, request[0], answered[0])
         if owner.request_id != owner.id:
             # What caused it is not what its own events name.
             parts = (*parts, f'{{"parentId":"{owner.request_id}"}}')
-        return REQUEST, parts, (record.started + offset) // 1000, own, sum(map(len, parts)) + len(own) + ROW
+        size = len(own) + len(known) + len(request[0]) + len(answered[0]) + ROW
+        return REQUEST, parts, (record.started + offset) // 1000, own, size
 
     def hash(self, params: tuple[object, ...]) -> str:
         """JSON of the hash of parameters; most come again."""
@@ -307,7 +309,7 @@ class Fragments:
         return made + "}}", *kinds
 
     def _place(self, data: dict[str, Any]) -> tuple[str, str, str] | None:
-        """JSON of the URL, of the path where the URL does not say it, and of the part that says the route and what that is about."""
+        """JSON of the URL, of the path where the URL does not say it, and of the fields about the route."""
         path, url, route = data["path"], data["url"], data.get("route")
         if type(path) is not str or type(url) is not str or (route is not None and type(route) is not str):
             return None
@@ -318,22 +320,18 @@ class Fragments:
             about: dict[str, object] = {"isStatic": is_static(clean), "isHealthCheck": is_health_check(clean)}
             if route is not None:
                 about["route"] = redact.route(plain_text(route, MAX_URL))
-            found = (
-                quoted(shown),
-                "null" if shown.partition("?")[0] == clean else quoted(clean),
-                f'{{"data":{_encode(about)}}}',
-            )
+            found = (quoted(shown), "null" if shown.partition("?")[0] == clean else quoted(clean), _encode(about)[1:-1])
             if sum(map(len, found)) <= MAX_KEPT:
                 self.urls.put(key, found)
         return found
 
-    def _origin(self, values: tuple[object, ...]) -> str:
+    def _origin(self, values: tuple[object, ...], route: str) -> str:
         made = {
             name: redact.text(plain_text(value, MAX_NAME))
             for name, value in zip(_ORIGIN.values(), values, strict=True)
             if value is not None
         }
-        return f'{{"type":"request","data":{_encode(made)}}}'
+        return f'{{"type":"request","data":{{{_encode(made)[1:-1]},{route}}}}}'
 
     def _body(self, given: object, content_type: str, encoding: str) -> str:
         """JSON of a body; null for one that is no text."""
