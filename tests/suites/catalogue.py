@@ -30,10 +30,30 @@ class Suite(NamedTuple):
 
 
 ANY = "pytest"
-PRINTED = "it compares what a call to loopback has sent with a list of its headers: ours are among them, as they are meant to be"
-SHOWS_HEADERS = {"tests/test_main.py::test_verbose": PRINTED, "tests/test_main.py::test_auth": PRINTED}
+SENT = (
+    "it compares the headers that a call to loopback has sent, or the last of them: ours are among them, as they are meant to be"
+)
+DUMMY = "test/with_dummyserver/test"
+SENDS_HEADERS = {
+    f"{DUMMY}_{test}": SENT
+    for test in (
+        "poolmanager.py::TestPoolManager::test_headers_http_header_dict",
+        "poolmanager.py::TestPoolManager::test_headers_http_multi_header_multipart",
+        "poolmanager.py::TestPoolManager::test_merge_headers_with_pool_manager_headers",
+        "socketlevel.py::TestHeaders::test_headers_are_sent_with_the_original_case",
+        "socketlevel.py::TestHeaders::test_ua_header_can_be_overridden",
+    )
+}
+SHOWS_HEADERS = {"tests/test_main.py::test_verbose": SENT, "tests/test_main.py::test_auth": SENT}
 SUITES = {
-    "aiohttp": Suite(needs=("pytest-cov", "pytest-xdist"), options=("--numprocesses=0", "--no-cov")),
+    "aiohttp": Suite(
+        needs=("pytest-cov", "pytest-xdist"),
+        tests=tuple(
+            f"tests/test_{name}.py"
+            for name in ("client_functional", "client_request", "client_session", "web_functional", "web_websocket_functional")
+        ),
+        options=("--numprocesses=0", "--no-cov"),
+    ),
     "aiosqlite": Suite(tests=("--pyargs", "aiosqlite.tests.smoke"), installed=True),
     "apscheduler": Suite(
         needs=("redis", "sqlalchemy", "tornado"), without=("apscheduler", "pyside6"), options=("-m", "not external_service")
@@ -60,7 +80,12 @@ SUITES = {
         installed=True,
     ),
     "pyramid": Suite(fails={"wsgi.answer": "its apps answer with texts, which no WSGI server takes: such a request is lost to us"}),
-    "redis": Suite(needs=("pytest-asyncio",), redis=True, options=("--redis-url={redis}",)),
+    "redis": Suite(
+        needs=("pytest-asyncio",),
+        tests=("tests/test_pipeline.py", "tests/test_pubsub.py", "tests/test_asyncio/test_pipeline.py", "tests/test_commands.py"),
+        redis=True,
+        options=("--redis-url={redis}", "-m", "not onlycluster and not redismod and not replica and not ssl"),
+    ),
     "requests": Suite(),
     "sqlalchemy": Suite(
         needs=("sqlalchemy[asyncio,aiosqlite]", "pytest-xdist"),
@@ -71,7 +96,8 @@ SUITES = {
     "structlog": Suite(),
     "tornado": Suite(tests=("-m", "tornado.test.runtests"), script=True, installed=True),
     "urllib3": Suite(
-        needs=("cryptography", "idna", "pyopenssl", "trustme"), tests=("test",), options=("-m", "not requires_network")
+        needs=("cryptography", "idna", "pyopenssl", "trustme"), tests=("test",), options=("-m", "not requires_network"),
+        must=SENDS_HEADERS,
     ),
     "uvicorn": Suite(pytest=ANY, options=("-n", "0")),
     "werkzeug": Suite(),
