@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import os
 import statistics
 import sys
 import tempfile
@@ -20,12 +21,18 @@ from brakit_server.records import Callsite, Entry, Fetch, Log, Query, Request
 from brakit_server.stores import Batch, Resource, Stored
 from brakit_server.stores.sqlite import SqliteStore
 
-SIZES = (1, 10_000)
+SIZES = tuple(int(size) for size in os.environ.get("BENCH_SIZES", "1,10000,1000000").split(","))
+"""Events that are stored before."""
+
 MEASURED = 20_000
 """Events of one round."""
 
 BATCH = 20
 ENDPOINTS = 20
+LITTLE = 40
+"""Events per second when little happens."""
+
+LITTLE_S = 6.0
 QUERIES = 10_000
 GIANTS = 5
 SITE = Callsite(file="shop/views.py", line=42, function="detail")
@@ -136,9 +143,31 @@ class Turns:
         return self.longest * 1000
 
 
+async def quiet(seconds: float = 5.0) -> None:
+    """Wait until the store has brought its file in order."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        before = time.process_time()
+        await asyncio.sleep(0.1)
+        if time.process_time() - before < 0.003:
+            return
+
+
+async def little(store: SqliteStore, engine: Engine | None) -> float:
+    """Milliseconds of CPU a second while 40 events a second are stored."""
+    started, cpu = time.monotonic(), time.process_time()
+    for each in batches(int(LITTLE * LITTLE_S)):
+        arrived = await store.append(each)
+        if engine is not None:
+            engine.observe(arrived)
+        await asyncio.sleep(BATCH / LITTLE)
+    return (time.process_time() - cpu) / (time.monotonic() - started) * 1000
+
+
 async def each_event(store: SqliteStore, engine: Engine) -> tuple[float, float]:
     """Microseconds an event: taking it in; all of it, with what the store does for the analysis."""
     arrived = await stored(store, MEASURED)
+    await quiet()
     gc.collect()
     started = time.process_time()
     for part in arrived:
@@ -153,6 +182,7 @@ async def giant(store: SqliteStore, engine: Engine) -> tuple[float, float]:
     """Milliseconds of CPU for a request with 10 000 queries, and of the longest turn."""
     number = next(_numbers)
     arrived = await store.append(batch(owned(f"{number:032x}", time.time() * 1000, 0, QUERIES)))
+    await quiet()
     gc.collect()
     started = time.process_time()
     turns = Turns()
@@ -163,7 +193,7 @@ async def giant(store: SqliteStore, engine: Engine) -> tuple[float, float]:
 
 
 async def measured(size: int) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {"observe": [], "all": [], "giant": [], "turn": []}
+    found: dict[str, list[float]] = {"observe": [], "all": [], "giant": [], "turn": [], "little": []}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         store = SqliteStore(Path(folder) / "brakit.db", endpoint_of=key_of)
         for each in batches(size):
@@ -179,6 +209,9 @@ async def measured(size: int) -> dict[str, list[float]]:
             spent, turn = await giant(store, engine)
             found["giant"].append(spent)
             found["turn"].append(turn)
+        await quiet()
+        alone = await little(store, None)
+        found["little"].append(await little(store, engine) - alone)
         await engine.stop()
         await store.close()
     return found
@@ -193,6 +226,7 @@ def run() -> None:
         "observe": ("taking in, µs of CPU an event", most(1)),
         "all": ("all of it, µs of CPU an event", most(8)),
         "giant": (f"a request with {QUERIES:,} queries, ms of CPU", most(150)),
+        "little": (f"at {LITTLE} events/s, ms of CPU a second more than without", most(2)),
         "turn": ("the longest turn of the event loop during it, ms of CPU", most(60)),
     }
     for name, (label, must) in rows.items():

@@ -85,24 +85,27 @@ class Backlog:
         """Events were stored."""
         owner: str | None = None
         held: Held | None = None
+        entries: list[Entry] = []
         for each in stored:
             entry = each.entry
-            if isinstance(entry, Request | Job):
-                self.root(entry, each.seq, now)
+            kind = type(entry)
+            if kind is Request or kind is Job:
+                self.root(entry, each.seq, now)  # type: ignore[arg-type]
                 owner = None
             elif entry.parent_request_id:
                 # Most events come in a row with others of their owner.
-                if entry.parent_request_id != owner or held is None:
+                if entry.parent_request_id != owner:
+                    if self._kept > EVENTS or len(self.waiting) > WAITING:
+                        self._bound()
                     owner = entry.parent_request_id
                     held = self._place_for(owner, each.seq, now)
-                if len(held.entries) < EVENTS_PER_OWNER:
-                    held.entries.append(entry)
+                    entries = held.entries
+                if len(entries) < EVENTS_PER_OWNER:
+                    entries.append(entry)
                     self._kept += 1
-                held.last = each.seq
-                if self._kept > EVENTS or len(self.waiting) > WAITING:
-                    self._bound()
-                    owner = None
-            elif isinstance(entry, Error):
+                if held is not None:
+                    held.last = each.seq
+            elif kind is Error:
                 self._alone(entry, each.seq, now)
         self._bound()
 

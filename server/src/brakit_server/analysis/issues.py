@@ -70,6 +70,8 @@ class Issues:
         self._worded: dict[str, float] = {}
         self._changed: set[str] = set()
         self._removed: set[str] = set()
+        self.urgent = False
+        """Whether there is more than other counts since the last `take_changes`: new issues, or new states."""
         for issue in known:
             self._add(_copy(issue))
 
@@ -111,6 +113,7 @@ class Issues:
                 )
             )
             self._worded[finding.identity] = now
+            self.urgent = True
             self._bound()
             return
         evidence = list(dict.fromkeys([*finding.evidence, *issue.issue.evidence]))[:EVIDENCE_LIMIT]
@@ -126,6 +129,7 @@ class Issues:
             if issue.state == "resolved":
                 issue.clean_hits_needed = min(issue.clean_hits_needed * PATIENCE, MAX_CLEAN_HITS)
             issue.state = "regressed" if issue.state == "resolved" else "open"
+            self.urgent = True
             issue.resolved_at = None
 
     def clean(self, place: Place, rules: Callable[[str], bool], found: Collection[str], hits: Hits, now: float) -> None:
@@ -154,6 +158,7 @@ class Issues:
         if issue.clean_hits_since_last_seen >= issue.clean_hits_needed:
             issue.state = "resolved"
             issue.resolved_at = now
+            self.urgent = True
 
     def sweep(self, now: float, last_traffic: Callable[[Place], float]) -> None:
         """Make stale what saw no traffic for long, and forget what was resolved or stale for long."""
@@ -161,6 +166,7 @@ class Issues:
             seen = max(issue.last_seen_at, last_traffic(place_of(issue)))
             if issue.state in _ALIVE and now - seen > STALE_MS:
                 issue.state = "stale"
+                self.urgent = True
                 self._changed.add(issue.issue_id)
             if issue.ai_status == "wont_fix":
                 continue
@@ -179,6 +185,7 @@ class Issues:
             issue.resolved_at = None
             issue.clean_hits_since_last_seen = 0
         self._changed.add(issue_id)
+        self.urgent = True
         return True
 
     def clear(self) -> None:
@@ -196,6 +203,7 @@ class Issues:
         changed = [_copy(self._issues[issue_id]) for issue_id in sorted(self._changed)]
         removed = sorted(self._removed)
         self._changed, self._removed = set(), set()
+        self.urgent = False
         return changed, removed
 
     def return_changes(self, changed: Collection[StatefulIssue], removed: Collection[str]) -> None:
@@ -216,6 +224,7 @@ class Issues:
         self._worded.pop(issue_id, None)
         self._changed.discard(issue_id)
         self._removed.add(issue_id)
+        self.urgent = True
 
     def _bound(self) -> None:
         if len(self._issues) > LIMIT:
