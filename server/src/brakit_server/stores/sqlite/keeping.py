@@ -47,6 +47,8 @@ class Housekeeper(Appender):
     def keep(self, connection: sqlite3.Connection) -> None:
         """Fold the tail; make room where there is too little."""
         self.fold_now(connection)
+        if search.behind(connection):
+            search.step(connection)
         while retention.too_large(connection, self._max_bytes):
             if not self._delete_oldest(connection, 0.0, by_size=True):
                 break

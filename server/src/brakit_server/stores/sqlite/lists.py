@@ -2,37 +2,59 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
+
+import msgspec
 
 from brakit_server.records import Entry, Error, Fetch, Job, Log, Query, Request
 from brakit_server.stores import Page, Stored, Where
 from brakit_server.stores.matching import Matches, matcher, position, status_range
 from brakit_server.stores.sqlite import filtering, search, terms
 from brakit_server.stores.sqlite.kinds import ERROR, FETCH, JOB, LOG, QUERY, REQUEST
+from brakit_server.stores.sqlite.packing import Sought
 from brakit_server.stores.sqlite.terms import Fragment
 from brakit_server.stores.sqlite.view import EVERYWHERE, View
 
 LISTED: dict[int, type[Entry]] = {REQUEST: Request, QUERY: Query, FETCH: Fetch, LOG: Log, ERROR: Error, JOB: Job}
 
-COUNTED = 4_096
+COUNTED = 1_000
 """Records that are looked at to count on behind a page."""
+
+PACE = 64
+"""Records between two looks at the clock."""
 
 SECONDS = 2.0
 """How long records are looked at to fill a page."""
 
+_PLAIN = re.compile(rb"[ !#-\[\]-~]+")
+"""What JSON writes as it is: ASCII without control characters, quotes and backslashes."""
+
+_ENCODE = msgspec.json.Encoder().encode
+
 E = TypeVar("E", bound=Entry)
+T = TypeVar("T")
 
 
 class Conditions:
     """What a list asks for: of segments, and of records."""
 
-    def __init__(self, fragments: list[Fragment], matches: Matches, term: tuple[str, str] | None, everything: bool) -> None:
+    def __init__(
+        self,
+        fragments: list[Fragment],
+        matches: Matches,
+        sought: Sought | None,
+        term: tuple[str, str] | None,
+        everything: bool,
+    ) -> None:
         self.fragment: Fragment = EVERYWHERE
         if fragments:
             self.fragment = (" AND ".join(f"({sql})" for sql, _ in fragments), [each for _, some in fragments for each in some])
         self.matches = matches
+        self.sought = sought
+        """What stands in every record that is in the list."""
         self.term = term
         """Field and text, where nothing else is asked for: how many there are is then known."""
         self.everything = everything
@@ -70,7 +92,25 @@ def conditions(view: View, number: int, where: Where) -> Conditions:
         fragments.append(filtering.fragment(view, number, where.filter))
     matches = matcher(kind, where, view.endpoint_of, view.endpoint, view.process, view.now)
     single = words[0] if len(words) == 1 and not others else None
-    return Conditions(fragments, matches, single, not words and not others)
+    return Conditions(fragments, matches, _sought(number, where), single, not words and not others)
+
+
+def _sought(number: int, where: Where) -> Sought | None:
+    if where.search and (text := where.search.lower().encode()) and _PLAIN.fullmatch(text) and number != REQUEST:
+        return Sought(text, folded=True)
+    if where.request_id is not None and number != JOB:
+        return Sought(_ENCODE(where.request_id))
+    equal = {
+        "shapeHash": where.shape_hash if number == QUERY else None,
+        "level": where.level if number == LOG else None,
+        "status": where.status if number == JOB else None,
+        "method": where.method if number in (REQUEST, FETCH) else None,
+        "service": where.service,
+    }
+    for name, value in equal.items():
+        if value is not None:
+            return Sought(b'"%s":%s' % (name.encode(), _ENCODE(value)))
+    return None
 
 
 def _words(number: int, where: Where) -> list[tuple[str, str]]:
@@ -93,7 +133,21 @@ def _words(number: int, where: Where) -> list[tuple[str, str]]:
 def matching(view: View, number: int, found: Conditions, before: int | None) -> Iterator[tuple[Stored, bool]]:
     """Records of the kind, newest first, and whether each is in the list."""
     matches = found.matches
-    return ((one, matches(one.entry)) for one in view.newest(number, found.fragment, before))
+    return ((one, matches(one.entry)) for one in view.newest(number, found.fragment, before, found.sought))
+
+
+def pace_of(where: Where) -> int:
+    """Records between two looks at the clock: a regular expression may take long over one."""
+    return 1 if where.filter is not None else PACE
+
+
+def timely(found: Iterator[T], where: Where) -> Iterator[T]:
+    """As much as is found in the time that a list takes."""
+    deadline, pace = time.monotonic() + SECONDS, pace_of(where)
+    for seen, one in enumerate(found, 1):
+        yield one
+        if not seen % pace and time.monotonic() > deadline:
+            return
 
 
 def page(view: View, number: int, kind: type[E], where: Where, clock: Callable[[], float] = time.monotonic) -> Page[E]:
@@ -103,6 +157,7 @@ def page(view: View, number: int, kind: type[E], where: Where, clock: Callable[[
     before = position(where.before)
     known = _known(view, number, found)
     deadline = clock() + SECONDS
+    pace = pace_of(where)
     entries: list[E] = []
     last = 0
     passed = more = looked = 0
@@ -121,7 +176,7 @@ def page(view: View, number: int, kind: type[E], where: Where, clock: Callable[[
         if full and (known is not None or looked > COUNTED):
             counted = False
             break
-        if not seen % 64 and clock() > deadline:
+        if not seen % pace and clock() > deadline:
             complete = counted = False
             last = last if full else one.seq
             break
@@ -131,7 +186,7 @@ def page(view: View, number: int, kind: type[E], where: Where, clock: Callable[[
     total = passed + len(entries) + more
     exact = counted
     if before is not None:
-        above, all_of_them = _above(view, number, found, before, deadline, clock)
+        above, all_of_them = _above(view, number, found, before, lambda looked: not looked % pace and clock() > deadline)
         total += above
         exact = exact and all_of_them
     return Page(total=total, entries=entries, next=next, at_least=not exact, complete=complete)
@@ -148,15 +203,13 @@ def _known(view: View, number: int, found: Conditions) -> int | None:
     return count + sum(number == kind and found.matches(each.entry) for each, kind in zip(view.stored, view.numbers, strict=True))
 
 
-def _above(
-    view: View, number: int, found: Conditions, before: int, deadline: float, clock: Callable[[], float]
-) -> tuple[int, bool]:
+def _above(view: View, number: int, found: Conditions, before: int, late: Callable[[int], bool]) -> tuple[int, bool]:
     """How many match from `before` on, and whether these are all."""
     count = 0
     for looked, (one, fits) in enumerate(matching(view, number, found, None), 1):
         if one.seq < before:
             break
         count += fits
-        if looked > COUNTED or (not looked % 64 and clock() > deadline):
+        if looked > COUNTED or late(looked):
             return count, False
     return count, True

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import threading
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
 import zstandard
 
@@ -23,10 +25,22 @@ LARGEST = 512 * 1024 * 1024
 _local = threading.local()
 
 
+_FOLD_TO_ASCII = ("\u017f".encode(), "\u212a".encode())
+"""The two letters beyond ASCII that are letters of ASCII in the other case."""
+
+
+class Sought(NamedTuple):
+    """What must stand in the JSON of a record, so that others need not be read."""
+
+    text: bytes
+    folded: bool = False
+    """Whether it is in lower case, and may stand there in any."""
+
+
 class Block:
     """Records of one kind, in the order of their `seq`."""
 
-    __slots__ = ("_ends", "_offsets", "_records", "first", "length", "number", "slots")
+    __slots__ = ("_ends", "_offsets", "_raw", "_records", "first", "length", "number", "slots")
 
     def __init__(self, first: int, number: int, length: int, data: bytes) -> None:
         """`first`: the first `seq` of the segment. Raises `zstandard.ZstdError` or `ValueError` where the data are damaged."""
@@ -39,6 +53,7 @@ class Block:
         self._offsets = _numbers("H", raw[: 2 * length])
         self.slots = _numbers("H", raw[2 * length : 4 * length])
         self._ends = list(accumulate(_numbers("I", raw[4 * length : 8 * length]), initial=8 * length))
+        self._raw = raw
         self._records = memoryview(raw)
 
     def seq(self, place: int) -> int:
@@ -48,9 +63,23 @@ class Block:
         """One record; None where it is damaged."""
         return stored(self.seq(place), self.number, self._records[self._ends[place] : self._ends[place + 1]])
 
-    def json(self, place: int) -> memoryview:
-        """One record as it was encoded."""
-        return self._records[self._ends[place] : self._ends[place + 1]]
+    def holding(self, sought: Sought | None) -> Iterator[int]:
+        """The places of the records in whose JSON `sought` stands, newest first; all where it is None."""
+        if sought is None:
+            yield from range(self.length - 1, -1, -1)
+            return
+        raw = self._raw
+        if sought.folded:
+            if not raw.isascii() and any(odd in raw for odd in _FOLD_TO_ASCII):
+                yield from range(self.length - 1, -1, -1)
+                return
+            raw = raw.lower()
+        ends, end = self._ends, len(raw)
+        # What is found left of the records, among their numbers, is in none of them.
+        while (found := raw.rfind(sought.text, ends[0], end)) >= 0:
+            place = bisect_right(ends, found) - 1
+            yield place
+            end = ends[place]
 
     def all(self) -> Iterator[Stored]:
         """Oldest first."""

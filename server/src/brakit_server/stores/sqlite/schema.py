@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from brakit_server.stores import StoreRefused, StoreUnavailable
-from brakit_server.stores.sqlite import rollups
+from brakit_server.stores.sqlite import rollups, search
 
 BUSY_MS = 10_000
 """How long a statement waits for a lock that somebody else holds on the file."""
@@ -99,6 +99,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (kind, name, service)
         ) WITHOUT ROWID""",
         "INSERT INTO meta (name, value) VALUES ('salt', random())",
+        *search.SEARCH,
     ),
 )
 """Each brings the file one version forward."""
@@ -112,7 +113,11 @@ Move = Callable[[sqlite3.Connection], None]
 READABLE = 4
 """The lowest version whose readers understand the file: what a newer brakit writes there says whether this one can show it."""
 
-TABLES = ("meta", "tail", "segment", "block", "word", "posting", "owned", "batch", "total", "run", "issue", *rollups.TABLES)
+TABLES = (
+    *("meta", "tail", "segment", "block", "word", "posting", "owned", "batch", "total", "run", "issue"),
+    *rollups.TABLES,
+    *search.TABLES,
+)
 
 _NOT_CORRUPT = {
     sqlite3.SQLITE_BUSY,
@@ -294,4 +299,4 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         suspect(path).unlink(missing_ok=True)
 
 
-_ROWIDS = {"tail", "segment", "block", "word", "batch"}
+_ROWIDS = {"tail", "segment", "block", "word", "batch", "unsearched"}

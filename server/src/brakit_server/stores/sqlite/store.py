@@ -171,6 +171,11 @@ class SqliteStore:
                 total += deleted
         return total
 
+    async def settle(self) -> None:
+        """Do now what would wait for a quiet moment: the search index then knows every segment."""
+        while self.read_only is None and await self._write(self._keeper.idle, alone=True):
+            continue
+
     async def clear(self) -> None:
         def do(connection: sqlite3.Connection) -> None:
             retention.delete_all(connection, self._keeper.seq)

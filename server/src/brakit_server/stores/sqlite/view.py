@@ -16,7 +16,7 @@ from brakit_server.stores.matching import EndpointOf
 from brakit_server.stores.sqlite import terms
 from brakit_server.stores.sqlite.folding import CAUSE, EVENTS, ROOT
 from brakit_server.stores.sqlite.kinds import KIND_BITS, MARK, ROOTS
-from brakit_server.stores.sqlite.packing import Block
+from brakit_server.stores.sqlite.packing import Block, Sought
 from brakit_server.stores.sqlite.tail import Tail
 from brakit_server.stores.sqlite.terms import Fragment
 from brakit_server.stores.sqlite.words import Keys
@@ -66,13 +66,16 @@ class View:
         """What is known of the process of a record."""
         return self.runs.get(run or "")
 
-    def newest(self, number: int, fragment: Fragment = EVERYWHERE, before: int | None = None) -> Iterator[Stored]:
-        """Records of one kind below `before`, newest first, of the tail and of the segments of which `fragment` is true."""
+    def newest(
+        self, number: int, fragment: Fragment = EVERYWHERE, before: int | None = None, sought: Sought | None = None
+    ) -> Iterator[Stored]:
+        """Records of one kind below `before`, newest first: those of the tail, then those of the segments of which `fragment` is
+        true in whose JSON `sought` stands."""
         for each, kind in zip(reversed(self.stored), reversed(self.numbers), strict=True):
             if kind == number and (before is None or each.seq < before):
                 yield each
         for block in self.blocks(number, fragment, before):
-            for place in range(block.length - 1, -1, -1):
+            for place in block.holding(sought):
                 if (before is None or block.seq(place) < before) and (one := block.at(place)) is not None:
                     yield one
 
