@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from brakit_server.analysis import backlog
 from brakit_server.analysis.engine import Engine
 from brakit_server.analysis.rules import Rule, SettingError
+from brakit_server.answers import Run
 from brakit_server.records import KINDS, Request
 from brakit_server.stores import Batch, Resource
 from brakit_server.stores.sqlite import SqliteStore
@@ -400,4 +401,29 @@ async def test_the_server_does_not_wait_for_the_rebuilding(
     free.set()
     await until(bench.engine.issues)
     await until(lambda: bench.engine.live_metrics()[0].summary.total_requests == 5)
+    await bench.engine.stop()
+
+
+async def test_earlier_runs_are_known_from_their_rollups(new_bench: NewBench, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brakit_server.analysis.restoring.REBUILT", 5)
+    bench = await new_bench()
+    bench.now = make.now + 100_000
+    for number, run in enumerate(("first", "second")):
+        bench.store.known[run] = Run(
+            run=run, service="shop", first_seen_at=make.now, last_seen_at=make.now + 10, events=0, revision=f"v{number}"
+        )
+        await bench.restart()
+        await bench.see(*(make.request(f"{run}{n}", run=run, ms=100.0) for n in range(8)))
+    await bench.see(make.job("j", run="first"), *(make.request(f"other{n}", route="/other", run="first") for n in range(5)))
+    await bench.restart()
+    orders, other, job = sorted(bench.engine._windows.all(), key=lambda window: window.endpoint)[:3]
+    assert (orders.endpoint, other.endpoint, job.endpoint, job.kind) == ("GET /orders", "GET /other", "send_invoices", "job")
+    assert {run: (figures.warm.count, figures.revision) for run, figures in orders.runs.items()} == {
+        "first": (8, "v0"),
+        "second": (8, "v1"),
+    }
+    assert bench.engine.live_metrics()[0].endpoint == "GET /other"
+    await bench.see(*(make.request(f"third{n}", run="third", ms=300.0) for n in range(10)))
+    (issue,) = bench.engine.issues()
+    assert "3.0 times as long as in 2 earlier run(s) (99 ms)" in issue.issue.desc
     await bench.engine.stop()

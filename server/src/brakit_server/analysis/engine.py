@@ -21,13 +21,14 @@ from brakit_server.analysis.folding import Folding
 from brakit_server.analysis.issues import Hits, Issues
 from brakit_server.analysis.judge import Judge
 from brakit_server.analysis.point import Point, point_of
+from brakit_server.analysis.restoring import Restoring
 from brakit_server.analysis.rules import Level, load
 from brakit_server.analysis.saving import Saving
 from brakit_server.analysis.timeline import Place, Root, Timeline
 from brakit_server.analysis.windows import Windows
-from brakit_server.answers import Category, EndpointMetrics, LiveEndpointData, State, StatefulIssue
+from brakit_server.answers import Category, EndpointMetrics, LiveEndpointData, Run, State, StatefulIssue
 from brakit_server.records import Entry, Error
-from brakit_server.stores import Resource, Store, Stored, StoreUnavailable, Where
+from brakit_server.stores import Resource, Store, Stored, StoreUnavailable
 from brakit_server.stores.rollups import Asked, Told
 
 log = logging.getLogger(__name__)
@@ -58,17 +59,11 @@ SWEEP_S = 30.0
 ORPHAN_S = 60.0
 """Errors whose owner has not come by then count as outside any."""
 
-REBUILT = 1000
-"""Newest requests, and newest jobs, from which windows are rebuilt at the start."""
-
 START_S = 0.25
-"""The server waits for that so long; beyond, it goes on while requests come."""
+"""The server waits so long for what it knows of the time before; beyond, that goes on while requests come."""
 
 REREAD = 50
 """Owners that are read again from the store at a time."""
-
-UNSAVED_MS = 10_000.0
-"""Requests this much older than the newest may have been stored but not judged when the last server died."""
 
 RUNS = 1_000
 """Processes of which the git revision is remembered."""
@@ -106,6 +101,7 @@ class Engine:
         self._seq = 0
         self._figures = Cache()
         self._backlog = Backlog(clock())
+        self._restoring = Restoring(store, self.judge, self._windows, self._backlog, clock)
         self._revisions: dict[str, str] = {}
         self._reread: list[Held] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -136,11 +132,12 @@ class Engine:
     async def start(self) -> None:
         """Load issues and begin to rebuild the windows from the newest requests. Raises `StoreUnavailable`."""
         self._issues = Issues(await self._store.issues())
-        self._revisions = {run.run: run.revision for run in await self._store.runs() if run.revision}
+        runs = await self._store.runs()
+        self._revisions = {run.run: run.revision for run in runs if run.revision}
         last = await self._store.last_seq()
         self._running = True
         self._plan(self._catch_up(last))
-        self._plan(self._rebuild())
+        self._plan(self._rebuild(runs))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(START_S):
                 await self._rebuilt.wait()
@@ -411,11 +408,11 @@ class Engine:
     def _decides(self, level: Level, undecided: Collection[str], rule: str) -> bool:
         return self.judge.decides(rule, level, undecided)
 
-    async def _rebuild(self) -> None:
-        """Windows, and what was stored but not judged before the start, from the newest requests and jobs."""
+    async def _rebuild(self, runs: list[Run]) -> None:
+        cleared = self._cleared
         while True:
             try:
-                await self._rebuild_once()
+                await self._restoring.restore(self._issues, runs, lambda: cleared != self._cleared)
             except StoreUnavailable:
                 self._windows.clear()
                 await asyncio.sleep(RETRY_S)
@@ -423,38 +420,6 @@ class Engine:
                 break
         self._rebuilt.set()
         self._arm()
-
-    async def _rebuild_once(self) -> None:
-        where, cleared = Where(limit=REBUILT), self._cleared
-        requests, jobs = await self._store.requests(where), await self._store.jobs(where)
-        roots: list[Root] = [*requests.entries, *jobs.entries]
-        roots.sort(key=lambda root: root.timestamp + root.duration_ms)
-        ended = {root.id: root.timestamp + root.duration_ms for root in roots}
-        counted = {
-            issue.issue_id: max((ended.get(id, 0.0) for id in issue.issue.evidence), default=0.0) for issue in self._issues.all()
-        }
-        for begin in range(0, len(roots), REREAD):
-            part = roots[begin : begin + REREAD]
-            events = await self._store.activity([root.id for root in part])
-            if cleared != self._cleared:
-                return
-            for root in part:
-                with _failing_alone(root.id):
-                    self._take_back(root, [stored.entry for stored in events.get(root.id, [])], ended, counted)
-            await asyncio.sleep(0)
-        self._windows.dirty.clear()
-
-    def _take_back(self, root: Root, entries: list[Entry], ended: dict[str, float], counted: dict[str, float]) -> None:
-        """Take in a request from before the start. `ended`: when requests did, by id, in that order; `counted`: by issue, the
-        end of the newest request that it counts."""
-        end, newest = ended[root.id], next(reversed(ended.values()))
-        timeline = Timeline(root, entries[:EVENTS_PER_OWNER], self._revisions.get(root.run or ""))
-        self._windows.put(timeline, point_of(timeline), {}, again=False, now=end)
-        self._backlog.remember(root.id)
-        if end > newest - UNSAVED_MS:
-            for finding in self.judge.timeline(timeline):
-                if end > counted.get(finding.identity, 0.0):
-                    self._issues.found(finding, self._clock(), count=1)
 
     def _changed(self) -> None:
         if self._running and self._saving.plan(self._issues):

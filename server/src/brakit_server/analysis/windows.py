@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from brakit_server.analysis.issues import Hits
 from brakit_server.analysis.point import Point
 from brakit_server.analysis.shapes import ShapeTotals
-from brakit_server.analysis.timeline import Place, Timeline
-from brakit_server.analysis.window import Service, Window
+from brakit_server.analysis.timeline import Kind, Place, Timeline
+from brakit_server.analysis.window import RunFigures, Service, Window
 
 ENDPOINTS = 500
 """Windows that are kept; the one that has been without traffic longest goes first."""
@@ -56,6 +56,14 @@ class Windows:
             del self._windows[gone]
             self.dirty.pop(gone, None)
         return window
+
+    def remember(self, place: Place, kind: Kind, figures: RunFigures) -> None:
+        """Take in an earlier run, where there is room for its endpoint."""
+        window = self._windows.get(place)
+        if window is None and place[1] is not None and len(self._windows) < ENDPOINTS:
+            window = self._windows[place] = Window(place[0], place[1], kind)
+        if window is not None:
+            window.remember(figures)
 
     def of(self, service: str | None) -> Service:
         """All windows of a service."""
