@@ -246,6 +246,7 @@ export interface Listed {
   total: number;
   next?: string;
   complete?: boolean;
+  atLeast?: boolean;
 }
 
 /** `GET /api/requests`, newest first. */
@@ -253,6 +254,7 @@ export interface Requests {
   total: number;
   next?: string;
   complete?: boolean;
+  atLeast?: boolean;
   requests: Request[];
 }
 
@@ -261,6 +263,7 @@ export interface Queries {
   total: number;
   next?: string;
   complete?: boolean;
+  atLeast?: boolean;
   entries: Query[];
 }
 
@@ -269,6 +272,7 @@ export interface Fetches {
   total: number;
   next?: string;
   complete?: boolean;
+  atLeast?: boolean;
   entries: Fetch[];
 }
 
@@ -277,6 +281,7 @@ export interface Logs {
   total: number;
   next?: string;
   complete?: boolean;
+  atLeast?: boolean;
   entries: Log[];
 }
 
@@ -285,6 +290,7 @@ export interface Errors {
   total: number;
   next?: string;
   complete?: boolean;
+  atLeast?: boolean;
   entries: Error[];
 }
 
@@ -293,6 +299,7 @@ export interface Jobs {
   total: number;
   next?: string;
   complete?: boolean;
+  atLeast?: boolean;
   entries: Job[];
 }
 

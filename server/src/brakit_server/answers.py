@@ -33,6 +33,8 @@ class Listed(Answer, kw_only=True):
     """Cursor of the next page: pass it as `before`."""
     complete: bool = True
     """False where time ran out: `total` is of what was looked at, and `next` goes on from there."""
+    at_least: bool = False
+    """There may be more than `total`: what fits far behind the page is not counted."""
 
 
 class Requests(Listed, kw_only=True):

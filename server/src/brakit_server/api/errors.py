@@ -16,7 +16,9 @@ GROUPS = 200
 async def many(request: Request) -> Response:
     """One page."""
     page = await pipeline_of(request).store.errors(where_of(request, MOST))
-    return json_of(answers.Errors(total=page.total, entries=page.entries, next=page.next, complete=page.complete))
+    return json_of(
+        answers.Errors(total=page.total, entries=page.entries, next=page.next, complete=page.complete, at_least=page.at_least)
+    )
 
 
 async def groups(request: Request) -> Response:

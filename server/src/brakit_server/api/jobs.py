@@ -17,7 +17,9 @@ MOST = 1000
 async def many(request: Request) -> Response:
     """Newest first. `requestId` is a job, or what enqueued it; `status` how it ended; `endpoint` its name."""
     page = await pipeline_of(request).store.jobs(where_of(request, MOST))
-    return json_of(answers.Jobs(total=page.total, entries=page.entries, next=page.next, complete=page.complete))
+    return json_of(
+        answers.Jobs(total=page.total, entries=page.entries, next=page.next, complete=page.complete, at_least=page.at_least)
+    )
 
 
 async def one(request: Request) -> Response:

@@ -15,7 +15,9 @@ MOST = 1000
 async def many(request: Request) -> Response:
     """One page."""
     page = await pipeline_of(request).store.logs(where_of(request, MOST))
-    return json_of(answers.Logs(total=page.total, entries=page.entries, next=page.next, complete=page.complete))
+    return json_of(
+        answers.Logs(total=page.total, entries=page.entries, next=page.next, complete=page.complete, at_least=page.at_least)
+    )
 
 
 ROUTES = [Route("/logs", many, methods=["GET"])]

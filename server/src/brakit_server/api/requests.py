@@ -27,7 +27,9 @@ CHILDREN = 50
 async def many(request: Request) -> Response:
     """Newest first."""
     page = await pipeline_of(request).store.requests(where_of(request, MOST))
-    return json_of(answers.Requests(total=page.total, requests=page.entries, next=page.next, complete=page.complete))
+    return json_of(
+        answers.Requests(total=page.total, requests=page.entries, next=page.next, complete=page.complete, at_least=page.at_least)
+    )
 
 
 async def one(request: Request) -> Response:

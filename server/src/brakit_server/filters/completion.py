@@ -150,7 +150,7 @@ def values_at(where: Place, seen: Iterable[tuple[str, Entry]], process_of: Proce
         return [Suggested(each.text.rstrip(":>."), "value", each.doc) for each in fields_at(where, None) if each.kind == "field"]
     known = dict.fromkeys((*field.values, *_EXAMPLES.get(field.type, ())))
     found = [Suggested(text, "value") for text in known if typed in text.casefold()]
-    if field.type in ("word", "text", "status", "level", "number") and field.name != TEXT:
+    if field.type in ("word", "id", "text", "status", "level", "number") and field.name != TEXT:
         counts = counted(field, where.key, seen, process_of)
         fitting = [(text, count) for text, count in counts.most_common() if typed in text.casefold()]
         shown = {text for text, _ in fitting}

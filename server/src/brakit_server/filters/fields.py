@@ -121,8 +121,8 @@ SHORT = (
     _Short("function", "word", "Function of that line.", "function:*.save", instead=("call-site.function",)),
     _Short("wait", "duration", "Milliseconds that a job waited.", "wait>10s", instead=("wait-ms",)),
     _Short("first-byte", "duration", "Milliseconds until the response headers.", "first-byte>1s", instead=("response-start-ms",)),
-    _Short("transaction", "word", "Names the transaction of a statement.", "transaction:t1", instead=("transaction-id",)),
-    _Short("connection", "word", "Names the connection of a statement.", "connection:c1", instead=("connection-id",)),
+    _Short("transaction", "id", "Names the transaction of a statement.", "transaction:t1", instead=("transaction-id",)),
+    _Short("connection", "id", "Names the connection of a statement.", "connection:c1", instead=("connection-id",)),
     _Short("mark", "word", "What a statement does to its transaction.", "mark:rollback", instead=("transaction-mark",)),
     _Short("host", "word", "Host that it ran on.", "host:box", instead=("process.host",)),
     _Short("pid", "number", "Process that it ran in.", "pid:4711", instead=("process.pid",)),
@@ -148,6 +148,8 @@ def _type(field: ShapeField) -> str:
         return "duration"
     if field.record.endswith(("_size", "_bytes")) and field.record != "batch_size":
         return "size"
+    if field.record.endswith(("_id", "_hash")):
+        return "id"
     kind = field.type.removesuffix("[]")
     if kind in ("number", "integer"):
         return "number"
@@ -192,8 +194,8 @@ def _derived() -> dict[str, Field]:
     # What the server puts around the data, and what the reference's clients look for, is not in the shape.
     put("db.query", "driver", ("driver",), "word", "The same as `source`.")
     put(ALL, "process.sdk", (PROCESS, "sdk"), "word", "Name and version of the SDK.")
-    put(ALL, "parent-id", ("parent_id",), "word", _DOCS["parent_id"])
-    put(ALL, "parent-request-id", ("parent_request_id",), "word", "The request or job that owns it; of those: what caused it.")
+    put(ALL, "parent-id", ("parent_id",), "id", _DOCS["parent_id"])
+    put(ALL, "parent-request-id", ("parent_request_id",), "id", "The request or job that owns it; of those: what caused it.")
     return found
 
 
@@ -223,20 +225,20 @@ def _own() -> Iterator[Field]:
     )
     yield Field(name="since", type="since", doc="Started then or later.", paths=at, example="since:10m")
     yield Field(name="until", type="until", doc="Started then or earlier.", paths=at, example="until:2026-01-01")
-    yield Field(name="id", type="word", doc="Id of the event.", paths={ALL: (("id",),)}, example="id:4bf92f35*")
+    yield Field(name="id", type="id", doc="Id of the event.", paths={ALL: (("id",),)}, example="id:4bf92f35*")
     owner: dict[str, tuple[Path, ...]] = {ALL: (("parent_request_id",),), "request": (("id",),), "job": (("id",),)}
     yield Field(
         name="request",
-        type="word",
+        type="id",
         doc="The request or job that owns it; of those: itself.",
         paths=owner,
         example="request:4bf92f35*",
     )
     cause: dict[str, tuple[Path, ...]] = {"request": (("parent_request_id",),), "job": (("parent_request_id",),)}
-    yield Field(name="cause", type="word", doc="What caused a request or job.", paths=cause, example="has:cause")
+    yield Field(name="cause", type="id", doc="What caused a request or job.", paths=cause, example="has:cause")
     yield Field(
         name="trace",
-        type="word",
+        type="id",
         doc=_DOCS["trace_id"],
         paths={ALL: (("trace_id",),)},
         aliases=("trace-id",),

@@ -40,8 +40,9 @@ none can hold the server up. A filter has at most {MAX_LENGTH:,} characters, {MA
 expressions and {MAX_DEPTH} levels. What cannot be read is answered with 400 and `{{"error", "column", "expected"}}`.
 
 Lists are searched from the newest event on, for a limited time. Where that was not enough, the answer says `"complete": false`: its
-`total` is of what was looked at, and `next` goes on from where the search ended. Groups (`/shapes`, `/errors/groups`) are made of the
-newest 20,000 events that fit.
+`total` is of what was looked at, and `next` goes on from where the search ended. With `"atLeast": true` the page is whole, and there
+may be more behind it than `total` says. Groups (`/shapes`, `/errors/groups`) are made of the newest 20,000 events that fit, among
+those that were looked at in that time.
 """
 
 

@@ -48,6 +48,7 @@ _AGES = ("s", "m", "h", "d", "w")
 TYPES = {
     "text": Type(f"Found anywhere in it, {_ALIKE}; `=` is the whole of it, letter by letter.", (*_EQUAL, "~")),
     "word": Type(f"The whole of it, {_ALIKE}; `=` is letter by letter.", (*_EQUAL, "~")),
+    "id": Type("The whole of it, letter by letter; `*` is any run of characters, but not to `=`.", (*_EQUAL, "~")),
     "number": Type("`3`, `1.5`, `10..20`.", (*_EQUAL, *_ORDER)),
     "duration": Type("`200ms`, `1.5s`, `100ms..1s`; without a unit, milliseconds.", (*_EQUAL, *_ORDER), tuple(DURATIONS)),
     "size": Type(
@@ -122,6 +123,8 @@ def _test(type: str, operator: str, value: Value, now: float) -> Test:
         case "word" | "kind":
             word = Value(NAMES.get(value.text.lower(), value.text), value.literal) if type == "kind" else value
             return _whole(word) if operator == "=" else _same(word)
+        case "id":
+            return _whole(value) if operator == "=" else _same(value, str)
         case "flag":
             wanted = _FLAGS.get(value.text.lower())
             if wanted is None:
@@ -161,16 +164,16 @@ def _whole(value: Value) -> Test:
     return lambda found: found == wanted and isinstance(found, str)
 
 
-def _same(value: Value) -> Test:
-    wanted = value.text.casefold()
+def _same(value: Value, folded: Callable[[str], str] = str.casefold) -> Test:
+    wanted = folded(value.text)
     if "*" not in wanted or value.literal:
-        return lambda found: isinstance(found, str) and found.casefold() == wanted
+        return lambda found: isinstance(found, str) and folded(found) == wanted
     first, *middle, last = wanted.split("*")
 
     def glob(found: object) -> bool:
         if not isinstance(found, str):
             return False
-        text = found.casefold()
+        text = folded(found)
         if len(text) < len(first) + len(last) or not text.startswith(first) or not text.endswith(last):
             return False
         return _in_order(text, middle, len(first), len(text) - len(last))

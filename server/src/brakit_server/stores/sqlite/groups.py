@@ -9,7 +9,7 @@ from brakit_server.records import Error, Job, Query
 from brakit_server.stores import Where, totals
 from brakit_server.stores.sqlite import sums
 from brakit_server.stores.sqlite.kinds import ERROR, QUERY
-from brakit_server.stores.sqlite.lists import conditions, matching
+from brakit_server.stores.sqlite.lists import conditions, matching, timely
 from brakit_server.stores.sqlite.view import View
 
 SAMPLE = 20_000
@@ -81,7 +81,7 @@ def _kept(where: Where) -> bool:
 def _queries(view: View, where: Where) -> list[tuple[int, Query]]:
     found = conditions(view, QUERY, where)
     newest: list[tuple[int, Query]] = []
-    for one, fits in matching(view, QUERY, found, None):
+    for one, fits in timely(matching(view, QUERY, found, None), where):
         if fits and isinstance(one.entry, Query):
             newest.append((one.seq, one.entry))
             if len(newest) >= SAMPLE:
@@ -93,7 +93,7 @@ def _queries(view: View, where: Where) -> list[tuple[int, Query]]:
 def _errors(view: View, where: Where) -> list[tuple[int, Error]]:
     found = conditions(view, ERROR, where)
     newest: list[tuple[int, Error]] = []
-    for one, fits in matching(view, ERROR, found, None):
+    for one, fits in timely(matching(view, ERROR, found, None), where):
         if fits and isinstance(one.entry, Error):
             newest.append((one.seq, one.entry))
             if len(newest) >= SAMPLE:
