@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 COLLECT_S = 0.08
 """From the first record to the batch that it goes out in; the seed asks for 50 to 100 ms."""
-STEADY_S = 0.15
+STEADY_S = 0.18
 """The same while batches are large: a post is worth more then, and still sooner on the screen than an eye notices."""
 STEADY = 64
 """Events from which a batch is large."""
@@ -222,9 +222,10 @@ class Sender:
         self.client.attempt("transport.keep_up", self._keep_up)
 
     def _keep_up(self) -> None:
-        """While the server does not answer: encode what comes, and let go of the oldest."""
+        """While an answer is waited for: encode what comes, and let go of the oldest. Once a server has left a batch unanswered, what
+        comes stays as it is until one answers: most of it will be dropped."""
         for _ in range(MAX_BATCH // SLICE):
-            if len(self.client.buffer.records) < SLICE or self.flushing:
+            if len(self.client.buffer.records) < SLICE or self.flushing or self.looks:
                 break
             self._encode()
             sleep(PAUSE_S)
@@ -433,9 +434,6 @@ class Sender:
         until = monotonic() + pause
         # New records signal all the time; they are no reason to look again sooner.
         while not self.stopping and (left := until - monotonic()) > 0:
-            if self.batch is not None or self.ready:
-                with self.lock:
-                    self._idle()
             sleep(min(0.1, left))
 
     def flush(self, timeout: float, last: bool = False) -> bool:
