@@ -1,0 +1,101 @@
+"""Outgoing calls inside an open transaction: locks are held as long as somebody else's server takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from brakit_server.analysis.endpoint import target_of
+from brakit_server.analysis.finding import Finding, milliseconds
+from brakit_server.analysis.rules import Rule
+from brakit_server.analysis.timeline import Timeline, ended
+from brakit_server.analysis.transactions import Transaction
+from brakit_server.answers import Severity
+from brakit_server.records import Fetch, Query
+
+_WRITES = frozenset({"INSERT", "UPDATE", "DELETE"})
+
+
+class FetchInTransaction(Rule):
+    """*What it finds.* An HTTP call that begins after the first statement of a database transaction and is over before its
+    last one or its end: the transaction waits for another server, from `min_ms` on.
+
+    *Why it matters.* All the while the connection is taken from the pool, and rows that were written stay locked for
+    everybody else. When the other server is slow, so is every request that needs those rows. And a rollback does not undo the call.
+
+    *Fix.* Make the call before the transaction begins, or after its commit; hand it to a job where it need not be waited for.
+
+    *What it leaves alone.* Calls outside of transactions or after the last statement of one that has only read, calls shorter
+    than `min_ms`, and statements of which the sender did not tell the transaction.
+    """
+
+    title = "Call inside a transaction"
+    category = "reliability"
+    needs = ("fetches",)
+
+    min_ms: float = 10.0
+    """A call to the same machine takes less."""
+    warning_ms: float = 100.0
+    """Of a transaction that has written: about where people notice a wait (https://www.nngroup.com/articles/response-times-3-important-limits/)."""
+
+    def check(self, timeline: Timeline) -> Iterable[Finding]:
+        transactions = [each for each in timeline.transactions if each.queries]
+        if not transactions:
+            return []
+        found: dict[str, tuple[float, Finding]] = {}
+        for fetch in timeline.fetches:
+            if fetch.duration_ms < self.min_ms:
+                continue
+            around = next((each for each in transactions if _holds(each, fetch)), None)
+            if around is None:
+                continue
+            finding = self._finding(timeline, around, fetch)
+            known = found.get(finding.identity)
+            if known is None or known[0] < fetch.duration_ms:
+                found[finding.identity] = (fetch.duration_ms, finding)
+        return [finding for _, finding in found.values()]
+
+    def _finding(self, timeline: Timeline, transaction: Transaction, fetch: Fetch) -> Finding:
+        written = sorted(
+            {query.table for query in transaction.queries if query.operation in _WRITES and _before(query, fetch)} - {""}
+        )
+        site = fetch.call_site
+        where = f" at {site.file}:{site.line} in {site.function}" if site else ""
+        locked = f" Rows of {', '.join(written)} are locked meanwhile." if written else ""
+        severity: Severity = "warning" if written and fetch.duration_ms >= self.warning_ms else "info"
+        return self.finding(
+            timeline,
+            severity=severity,
+            title=f"Call inside a transaction: {target_of(fetch)}",
+            desc=f"{timeline.endpoint} calls {target_of(fetch)}{where} for {milliseconds(fetch.duration_ms)} while a transaction of"
+            f" {milliseconds(transaction.duration_ms)} is open.{locked}",
+            hint="Make the call before the transaction begins or after its commit. Where the answer decides what is written, read"
+            " first, call, and write in a short transaction of its own.",
+            detail=_opened(transaction),
+            subject=f"{target_of(fetch)} {site.file}:{site.function}" if site else target_of(fetch),
+            call_site=site,
+            cost_ms=fetch.duration_ms,
+            confidence="certain" if transaction.marks else "likely",
+        )
+
+
+def _before(query: Query, fetch: Fetch) -> bool:
+    return query.timestamp < fetch.timestamp
+
+
+def _holds(transaction: Transaction, fetch: Fetch) -> bool:
+    """Whether the transaction had begun before the call and went on after it."""
+    over = ended(fetch)
+    if not (transaction.queries[0].timestamp < fetch.timestamp and over <= transaction.ended):
+        return False
+    # What reads only and is never ended is often nobody's intention: then a later statement of its own must show that it lived on.
+    return any(query.timestamp >= over for query in transaction.queries) or any(
+        mark.transaction_mark in ("commit", "rollback") and mark.timestamp >= over for mark in transaction.marks
+    )
+
+
+def _opened(transaction: Transaction) -> str | None:
+    first = transaction.queries[0]
+    if first.call_site is None:
+        return None
+    site = first.call_site
+    return f"The transaction began with {first.operation} {first.table} at {site.file}:{site.line} in {site.function}."
