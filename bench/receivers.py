@@ -113,7 +113,7 @@ def server(analysis: bool, folder: str) -> None:
 
     Engine.start = start  # type: ignore[method-assign]
     if not analysis:
-        Engine.observe = lambda *_: None  # type: ignore[assignment, method-assign]
+        Engine.observe = lambda *_: None  # type: ignore[method-assign]
     waiting: list[int] = []
 
     def watch() -> None:

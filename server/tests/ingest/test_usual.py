@@ -19,7 +19,7 @@ from brakit_server.ingest.payload import explained, read
 from brakit_server.ingest.prototypes import usual_kinds
 from brakit_server.ingest.reader import MAX_EVENTS, fresh_id
 
-EXAMPLES = 5000 if os.environ.get("BRAKIT_LONG") else 120
+EXAMPLES = 2000 if os.environ.get("BRAKIT_LONG") else 120
 NOW = 1_790_000_000_000.0
 ID = "0123456789abcdef0123456789abcdef"
 
@@ -128,6 +128,7 @@ EVENTS = st.tuples(
 ).map(lambda drawn: {"events": drawn[0] + drawn[1], **drawn[2]})
 
 
+@pytest.mark.timeout(1800)
 @given(EVENTS)
 @settings(deadline=None, max_examples=EXAMPLES)
 def test_both_ways_read_events_alike(payload: dict[str, Any]) -> None:
@@ -174,6 +175,7 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
     return payload
 
 
+@pytest.mark.timeout(1800)
 @given(rows())
 @settings(deadline=None, max_examples=EXAMPLES)
 def test_both_ways_read_rows_alike(payload: dict[str, Any]) -> None:
@@ -183,12 +185,24 @@ def test_both_ways_read_rows_alike(payload: dict[str, Any]) -> None:
 PIECES = [b'"', b"\\", b"{", b"]", b",", b"\xff", b"\\ud83e", b"1e999", b"-", b"null", b"\n", b"\x00", b"01", b'"of":[0],', b"["]
 
 
+@pytest.mark.timeout(1800)
 @given(EVENTS | rows(), st.data())
 @settings(deadline=None, max_examples=EXAMPLES)
 def test_both_ways_read_damaged_bytes_alike(payload: dict[str, Any], data: st.DataObject) -> None:
     body = encoded(payload)
     start = data.draw(st.integers(0, len(body)))
     same(body[:start] + data.draw(st.sampled_from(PIECES)) + body[start + data.draw(st.integers(0, 2)) :])
+
+
+LITERAL = {"operation": "SELECT", "table": "t", "duration": 1, "sql": "SELECT * FROM t WHERE a = 'x'"}
+
+
+@pytest.mark.parametrize("given", [None, "", 5, [], "0123456789abcdef", "password=hunter2hunter2", "k" * 2000])
+def test_the_hash_of_parameters_that_a_sender_gives_wins(given: object) -> None:
+    assert same(encoded({"events": [{"type": "db.query", "data": {**LITERAL, "paramsHash": given}}]}))
+    part = {"type": "db.query", "data": {name: value for name, value in LITERAL.items() if name != "duration"}}
+    rows = [[0, [0], 0, 1.5, given], [0, [0], 0, 1.5]]
+    assert same(encoded({"shared": [part], "columns": [["duration", "paramsHash"]], "events": rows}))
 
 
 LOG = {"type": "log", "data": {"level": "info", "message": "m"}}

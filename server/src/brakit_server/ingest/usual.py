@@ -38,8 +38,8 @@ from brakit_server.stores import Batch, Resource
 MAX_COLUMNS = 15
 """Columns of a usual row, one less than `Row` has values."""
 
-MAX_KNOWN = 1_000
-"""Parts, and processes, that are remembered from one payload to the next."""
+MAX_KNOWN = 500
+"""Parts that are remembered from one payload to the next."""
 
 MAX_GROWTH = 8
 """How much longer the JSON of a part may become when it is written anew, and more."""
@@ -151,7 +151,7 @@ def _resource(text: bytes, sdk: str | None) -> Resource:
     return copy.copy(known(text, sdk))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _known_resource(text: bytes, sdk: str | None) -> Resource:
     return resource_of(msgspec.json.decode(text) if text else None, sdk, legacy=False)
 
@@ -259,11 +259,7 @@ class _Reading:
         except (msgspec.ValidationError, Rejected):
             return self.general.event(_spelled_out(event))
         record = prototype.copy()
-        for (name, read), value in zip(kind.typed_setters, kind.own_of(data)):  # noqa: B905
-            if value is not None:
-                found = value if read is None else read(value)
-                if found is not None:
-                    setattr(record, name, found)
+        kind.fill(record, data)
         timestamp = event.timestamp
         if timestamp is None or not 0 < timestamp < EPOCH[1]:
             timestamp = self.received_at
