@@ -11,11 +11,12 @@ flush = variants.activate() if __name__ == "__main__" else variants.off()
 
 import contextlib  # noqa: E402
 import json  # noqa: E402
+import os  # noqa: E402
 import statistics  # noqa: E402
 import subprocess  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
-from collections.abc import Callable  # noqa: E402
+from collections.abc import Callable, Iterable  # noqa: E402
 from typing import Any  # noqa: E402
 
 from bench.processes import OFF, on, running, sink  # noqa: E402
@@ -111,24 +112,28 @@ def work() -> None:
     """The worker: a line names an operation, the answer is its microseconds: in all, and on this thread."""
     from bench.apps import fastapi_app
 
-    calls = Calls(fastapi_app())
+    calls, client, ship = Calls(fastapi_app()), fetch(), flush
+    if "BENCH_WITHOUT" in os.environ:
+        from bench.parts.pieces import leave_out
+
+        ship = leave_out(os.environ["BENCH_WITHOUT"])
     operations = {
         "request": calls.many("/hello"),
         "post": calls.many("/echo", order),
         "q1": calls.many("/q1"),
         "q50": calls.many("/q50"),
-        "fetch": fetch(),
+        "fetch": client,
         "log": log(),
     }
     for name, many in operations.items():
         many(max(NUMBERS[name] // 10, 4))
-    flush()
+    ship()
     for line in sys.stdin:
         name, number = line.split()[0], NUMBERS[line.split()[0]]
         total, inline = time.process_time(), time.thread_time()
         operations[name](number)
         inline = time.thread_time() - inline
-        flush()
+        ship()
         print((time.process_time() - total) / number * 1e6, inline / number * 1e6, flush=True)
 
 
@@ -141,21 +146,22 @@ def ask(worker: subprocess.Popen[str], name: str) -> tuple[float, float]:
     return float(total), float(inline)
 
 
-def measure(extras: dict[str, dict[str, str]], python: str = sys.executable) -> dict[str, dict[str, tuple[float, float]]]:
-    """Microseconds of each operation in each variant, in all and inline; medians over the chunks."""
+def measure(
+    extras: dict[str, dict[str, str]], python: str = sys.executable, names: Iterable[str] = tuple(NUMBERS), chunks: int = CHUNKS
+) -> dict[str, dict[str, tuple[float, float]]]:
+    """Microseconds of each operation in each variant, in all and inline; medians over the chunks. `names` has q1 and q50 in it."""
     with contextlib.ExitStack() as stack:
         workers = {
             name: stack.enter_context(running(["-m", "bench.parts.operations"], extra, python=python))
             for name, extra in extras.items()
         }
         found: dict[str, dict[str, tuple[float, float]]] = {name: {} for name in workers}
-        for operation in NUMBERS:
-            chunks: dict[str, list[tuple[float, float]]] = {name: [] for name in workers}
-            for turn in range(CHUNKS):
-                names = list(workers) if turn % 2 == 0 else list(reversed(workers))
-                for name in names:
-                    chunks[name].append(ask(workers[name], operation))
-            for name, rows in chunks.items():
+        for operation in names:
+            told: dict[str, list[tuple[float, float]]] = {name: [] for name in workers}
+            for turn in range(chunks):
+                for name in list(workers) if turn % 2 == 0 else list(reversed(workers)):
+                    told[name].append(ask(workers[name], operation))
+            for name, rows in told.items():
                 found[name][operation] = (statistics.median(row[0] for row in rows), statistics.median(row[1] for row in rows))
     for operations in found.values():
         one, fifty = operations["q1"], operations["q50"]
