@@ -40,6 +40,27 @@ class Share(NamedTuple):
     """Its figures as they were added before events of it came late."""
 
 
+class Before:
+    """Which requests and jobs may have events before a page: what belongs to one does not begin before it does."""
+
+    def __init__(self, nothing: bool) -> None:
+        self._nothing = nothing
+        self._newest: dict[str | None, float] = {}
+        """By process, the newest start of an event."""
+
+    def add(self, page: Iterable[Stored]) -> None:
+        """These events are before the next page."""
+        for each in page:
+            entry = each.entry
+            if entry.timestamp > self._newest.get(entry.run, float("-inf")):
+                self._newest[entry.run] = entry.timestamp
+
+    def may_have(self, root: Request | Job) -> bool:
+        """Whether events of it may be on an earlier page."""
+        newest = self._newest.get(root.run)
+        return not self._nothing if newest is None else newest >= root.timestamp
+
+
 class Folding:
     """Of one engine. `clock`: epoch milliseconds."""
 
@@ -108,10 +129,12 @@ class Folding:
         # Events of requests from before the gap are differences; of requests that come later in it they are part of those.
         roots = await self._roots(start, last) if last - start <= GAP else None
         begin = start
+        before = Before(start == 0)
         while begin < last and cleared == self._cleared:
             page = [each for each in await self._store.since(begin, PAGE) if each.seq <= last]
             end = page[-1].seq if page else last
-            shares = await self._shares(page, start, begin, end, roots, revisions)
+            shares = await self._shares(page, start, begin, end, roots, before, revisions)
+            before.add(page)
             if cleared == self._cleared:
                 await self._store.save_rollups(list(folded(shares, self._clock()).items()), end)
             begin = end
@@ -127,9 +150,16 @@ class Folding:
         return found
 
     async def _shares(
-        self, page: list[Stored], start: int, begin: int, end: int, roots: dict[str, int] | None, revisions: Mapping[str, str]
+        self,
+        page: list[Stored],
+        start: int,
+        begin: int,
+        end: int,
+        roots: dict[str, int] | None,
+        before: Before,
+        revisions: Mapping[str, str],
     ) -> list[Share]:
-        """What the events after `begin` up to `end` add."""
+        """What the events of `page`, after `begin` up to `end`, add."""
         new = {each.entry.id: each.entry for each in page if isinstance(each.entry, Request | Job)}
         late: dict[str, Request | Job] = {}
         if roots is not None:
@@ -137,16 +167,21 @@ class Folding:
             asked = [id for id in owners if id and id not in new and id not in self._live and roots.get(id, start) <= begin]
             late = await self._store.owners(asked) if asked else {}
         shares = []
-        events = await self._store.activity([*new, *late]) if new or late else {}
+        events: dict[str, list[Stored]] = {}
+        for each in page:
+            if each.entry.parent_request_id in new and not isinstance(each.entry, Request | Job):
+                events.setdefault(each.entry.parent_request_id, []).append(each)
+        elsewhere = [*late, *(id for id, root in new.items() if before.may_have(root))]
+        events |= await self._store.activity(elsewhere) if elsewhere else {}
         for id, root in (new | late).items():
             own = [each for each in events.get(id, []) if each.seq <= end][:EVENTS_PER_OWNER]
             timeline = Timeline(root, [each.entry for each in own], revisions.get(root.run or ""))
             if timeline.endpoint is None:
                 continue
-            before = None
+            known = None
             if id in late:
-                before = point_of(Timeline(root, [each.entry for each in own if each.seq <= begin]))
-            shares.append(Share(end, _kind(timeline), timeline.service, timeline.endpoint, point_of(timeline), before))
+                known = point_of(Timeline(root, [each.entry for each in own if each.seq <= begin]))
+            shares.append(Share(end, _kind(timeline), timeline.service, timeline.endpoint, point_of(timeline), known))
         return shares
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from brakit_server.sketch import Sketch
@@ -57,6 +57,9 @@ SOURCES = 5_000
 """Endpoints and processes that are told apart; what comes beyond is added up as one."""
 
 OTHERS = "(others)"
+ALL = ""
+"""All endpoints of a kind and service together: what is not asked by endpoint is read from there."""
+
 MINUTES_KEPT = 200_000
 """Stretches of a minute that are kept; beyond, those older than a day go, and hours stand for them."""
 
@@ -85,9 +88,9 @@ class Stretch(NamedTuple):
     end: int
 
 
-def save(connection: sqlite3.Connection, cells: Iterable[tuple[RollupKey, Rollup]], upto: int) -> None:
+def save(connection: sqlite3.Connection, cells: Collection[tuple[RollupKey, Rollup]], upto: int) -> None:
     """Add `cells` to what is there, and remember that all events up to the `seq` are now among them. Inside a transaction."""
-    for key, rollup in cells:
+    for key, rollup in (*cells, *_together(cells)):
         endpoint, source = _endpoint(connection, key), _source(connection, key)
         for level, minutes in enumerate(LEVELS):
             place = (level, endpoint, key.minute - key.minute % minutes, source)
@@ -116,6 +119,13 @@ def save(connection: sqlite3.Connection, cells: Iterable[tuple[RollupKey, Rollup
                 ),
             )
     connection.execute(_MARK, (upto,))
+
+
+def _together(cells: Iterable[tuple[RollupKey, Rollup]]) -> Iterable[tuple[RollupKey, Rollup]]:
+    found: dict[RollupKey, Rollup] = {}
+    for key, rollup in cells:
+        found.setdefault(key._replace(endpoint=ALL), Rollup()).add(rollup)
+    return found.items()
 
 
 def upto(connection: sqlite3.Connection) -> int:
@@ -239,7 +249,8 @@ def _rows(
 
 
 def _condition(asked: Asked) -> tuple[tuple[str, str], tuple[list[object], list[object]]]:
-    of_endpoint, of_source = ["1"], []
+    together = "endpoint" not in asked.by and asked.endpoint is None and asked.id is None
+    of_endpoint, of_source = ["endpoint = ''" if together else "endpoint <> ''"], []
     parameters: tuple[list[object], list[object]] = ([], [])
     for column, value in (("kind", asked.kind), ("service", asked.service), ("endpoint", asked.endpoint), ("key", asked.id)):
         if value is not None:
@@ -259,7 +270,10 @@ def _endpoint(connection: sqlite3.Connection, key: RollupKey) -> int:
     found = connection.execute(find, (text,)).fetchone()
     if found is not None:
         return int(found[0])
-    if key.endpoint != OTHERS and connection.execute("SELECT count(*) FROM rollup_endpoint").fetchone()[0] >= ENDPOINTS:
+    if (
+        key.endpoint not in (OTHERS, ALL)
+        and connection.execute("SELECT count(*) FROM rollup_endpoint WHERE endpoint <> ''").fetchone()[0] >= ENDPOINTS
+    ):
         return _endpoint(connection, key._replace(endpoint=OTHERS))
     insert = "INSERT INTO rollup_endpoint (key, kind, service, endpoint) VALUES (?, ?, ?, ?)"
     made = connection.execute(insert, (text, key.kind, key.service, key.endpoint)).lastrowid
