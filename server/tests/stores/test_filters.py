@@ -51,8 +51,9 @@ async def ask(store: Store, kind: str, where: Where) -> Any:
     return await lists[kind](where)
 
 
+@pytest.mark.timeout(900)
 @settings(
-    max_examples=600 if os.environ.get("BRAKIT_LONG") else 60,
+    max_examples=400 if os.environ.get("BRAKIT_LONG") else 60,
     deadline=None,
     derandomize=True,
     database=None,
