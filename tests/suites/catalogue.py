@@ -89,7 +89,7 @@ SUITES = {
     "requests": Suite(),
     "sqlalchemy": Suite(
         needs=("sqlalchemy[asyncio,aiosqlite]", "pytest-xdist"),
-        tests=("test/base", "test/engine", "test/dialect/test_sqlite.py", "test/ext/asyncio", "test/sql/test_resultset.py"),
+        tests=("test/base", "test/engine", "test/dialect/sqlite", "test/ext/asyncio", "test/sql/test_resultset.py"),
         options=("-n", "0"),
     ),
     "starlette": Suite(needs=("httpx",), pytest=ANY),
