@@ -17,6 +17,7 @@ from brakit_server.config import Config
 from brakit_server.pipeline import Pipeline
 from brakit_server.running import prepare
 from brakit_server.stores import StoreUnavailable, Where
+from brakit_server.stores.rollups import Asked
 from brakit_server.stores.sqlite import retention
 
 NOW = 1_790_000_000_000.0
@@ -91,3 +92,25 @@ async def test_clearing_that_cannot_shrink_the_file_says_so_and_forgets_everythi
     await line.accept(failure())
     assert await line.store.last_seq() == 2
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+async def test_figures_that_are_saved_while_the_store_is_cleared_do_not_come_back(
+    line: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Asked(since=0, until=1e15)
+    request = {"id": "r1", "method": "GET", "url": "/", "statusCode": 200, "durationMs": 3}
+    await line.accept(outcome({"type": "request", "timestamp": NOW, "data": request}))
+    async with asyncio.timeout(5):
+        while not line.engine._folding.waiting:  # noqa: ASYNC110 (what is waited for has no event of its own)
+            await asyncio.sleep(0.02)
+    clear = line.store.clear
+
+    async def slowly() -> None:
+        await clear()
+        await line.engine._folding.save(line.engine._folded())
+
+    monkeypatch.setattr(line.store, "clear", slowly)
+    assert len((await line.engine.rollups(asked)).rows) == 1
+    await line.clear()
+    assert (await line.engine.rollups(asked)).rows == []
+    assert (await line.store.rollups(asked)).rows == []

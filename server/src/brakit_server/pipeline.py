@@ -65,6 +65,7 @@ class Pipeline:
 
     async def clear(self) -> None:
         """Forget all events, issues and figures, and say so. Raises `StoreUnavailable`."""
+        self.engine.forget()
         try:
             await self.store.clear()
         finally:

@@ -200,13 +200,17 @@ class Engine:
         self._changed()
         return known
 
-    async def clear(self) -> None:
-        """Forget all issues, figures and events. Raises `StoreUnavailable`."""
+    def forget(self) -> None:
+        """Forget the events that are not judged and the figures that are not saved: the store is about to be cleared."""
         self._cleared += 1
         self._backlog.clear()
         self._reread.clear()
-        self._windows.clear()
         self._folding.clear()
+
+    async def clear(self) -> None:
+        """Forget all issues, figures and events. Raises `StoreUnavailable`."""
+        self.forget()
+        self._windows.clear()
         self._issues.clear()
         await self._saving.now(self._issues)
 
