@@ -46,33 +46,15 @@ class Sketch:
         self.total += value_ms
         self.largest = max(self.largest, value_ms)
 
-    def extend(self, values_ms: Sequence[float]) -> None:
-        """Count many durations."""
-        if not values_ms:
-            return
-        values = values_ms
-        if min(values) < 0.0 or max(values) > LARGEST_MS:
-            values = [min(max(value, 0.0), LARGEST_MS) for value in values_ms]
-        log, ceil, scale = math.log, math.ceil, 1 / _LOG
-        found = [ceil(log(value / SMALLEST_MS) * scale) if value > SMALLEST_MS else 0 for value in values]
-        buckets = self._buckets
-        for bucket, count in Counter(found).items():
-            buckets[bucket] = buckets.get(bucket, 0) + count
-        self.count += len(values)
-        self.total += sum(values)
-        self.largest = max(self.largest, max(values))
-
-    def remove(self, other: Sketch) -> None:
-        """Take away durations that were counted; the largest stays the largest of all that ever were."""
-        buckets = self._buckets
-        for bucket, count in other._buckets.items():
-            left = buckets.get(bucket, 0) - count
-            if left > 0:
-                buckets[bucket] = left
-            else:
-                buckets.pop(bucket, None)
-        self.count = sum(buckets.values())
-        self.total = max(0.0, self.total - other.total)
+    @classmethod
+    def of(cls, counts: dict[int, int], total_ms: float, largest_ms: float) -> Sketch:
+        """One with the counts of `buckets`, whose durations add up to `total_ms` and are `largest_ms` at most."""
+        made = cls()
+        made._buckets = counts
+        made.count = sum(counts.values())
+        made.total = total_ms
+        made.largest = largest_ms
+        return made
 
     def merge(self, other: Sketch) -> None:
         """Count all that `other` has counted."""
@@ -145,6 +127,17 @@ class Sketch:
         if bucket == 0:
             return SMALLEST_MS / 2
         return min(SMALLEST_MS * math.pow(GROWTH, bucket - 0.5), self.largest)
+
+
+def buckets(values_ms: Sequence[float]) -> dict[int, int]:
+    """How many of some durations are in which bucket of a sketch."""
+    if not values_ms:
+        return {}
+    values = values_ms
+    if not (min(values) >= 0.0 and max(values) <= LARGEST_MS):
+        values = [min(max(value, 0.0), LARGEST_MS) if value == value else 0.0 for value in values_ms]
+    log, ceil = math.log, math.ceil
+    return dict(Counter([ceil(log(value / SMALLEST_MS) / _LOG) if value > SMALLEST_MS else 0 for value in values]))
 
 
 def _quantile(weighted: list[tuple[float, int]], q: float) -> float:

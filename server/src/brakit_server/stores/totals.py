@@ -10,7 +10,7 @@ import msgspec
 
 from brakit_server.answers import ErrorGroup, QueryShape
 from brakit_server.records import Callsite, Error, Frame, Query
-from brakit_server.sketch import Sketch
+from brakit_server.sketch import Sketch, buckets
 
 OwnerEndpoint = Callable[[str], str | None]
 Missing = dict[str, list[tuple[tuple[str, str], int]]]
@@ -45,8 +45,8 @@ class ShapeTotal(msgspec.Struct, kw_only=True, omit_defaults=True):
     max_ms: float = 0.0
     rows: int | None = None
     requests: int = 0
-    sketch: bytes = b""
-    """`Sketch.packed`."""
+    buckets: dict[int, int] = {}
+    """Of durations: `sketch.buckets`."""
     endpoints: dict[str, int] = {}
     sites: dict[str, int] = {}
     """File, line and function, a line each → how often."""
@@ -63,7 +63,9 @@ class ShapeTotal(msgspec.Struct, kw_only=True, omit_defaults=True):
         self.requests += other.requests
         if other.rows is not None:
             self.rows = min((self.rows or 0) + other.rows, LARGEST)
-        self.sketch = Sketch.merged((self.sketch, other.sketch), self.total_ms, self.max_ms).packed()
+        counted = self.buckets
+        for bucket, count in other.buckets.items():
+            counted[bucket] = counted.get(bucket, 0) + count
         self.endpoints = _most(self.endpoints, other.endpoints, ENDPOINTS)
         self.sites = _most(self.sites, other.sites, SITES)
         if other.last_seq >= self.last_seq:
@@ -75,6 +77,9 @@ class ShapeTotal(msgspec.Struct, kw_only=True, omit_defaults=True):
         """Where queries ran that are counted already."""
         self.endpoints = _most(self.endpoints, {endpoint: times}, ENDPOINTS)
 
+    def durations(self) -> Sketch:
+        return Sketch.of(self.buckets, self.total_ms, self.max_ms)
+
     def remove(self, other: ShapeTotal) -> None:
         """Take away what is no longer kept."""
         self.count = max(0, self.count - other.count)
@@ -83,11 +88,11 @@ class ShapeTotal(msgspec.Struct, kw_only=True, omit_defaults=True):
         self.requests = min(self.count, max(0, self.requests - other.requests))
         if self.rows is not None:
             self.rows = max(0, self.rows - (other.rows or 0))
-        left = Sketch.merged((self.sketch,), self.total_ms, self.max_ms)
-        left.remove(Sketch.merged((other.sketch,), other.total_ms, other.max_ms))
-        self.sketch = left.packed()
+        self.buckets = {
+            bucket: left for bucket, count in self.buckets.items() if (left := count - other.buckets.get(bucket, 0)) > 0
+        }
         if other.max_ms >= self.max_ms:
-            self.max_ms = min(self.max_ms, left.quantile(1.0))
+            self.max_ms = min(self.max_ms, self.durations().quantile(1.0))
         self.endpoints = _less(self.endpoints, other.endpoints)
         self.sites = _less(self.sites, other.sites)
 
@@ -159,8 +164,6 @@ def _shape(
 ) -> ShapeTotal:
     last = queries[-1]
     times = [query.duration_ms for query in queries]
-    sketch = Sketch()
-    sketch.extend(times)
     owners = Counter([query.parent_request_id for query in queries])
     rows = [query.row_count for query in queries if query.row_count is not None]
     return ShapeTotal(
@@ -176,7 +179,7 @@ def _shape(
         max_ms=finite(max(times)),
         rows=max(0, min(sum(rows), LARGEST)) if rows else None,
         requests=len(owners) - (None in owners),
-        sketch=sketch.packed(),
+        buckets=buckets(times),
         endpoints=_endpoints(key, owners, owner_endpoint, missing),
         sites=_sites(queries[-SAMPLE:]),
         last_seq=last_seq,
@@ -232,10 +235,10 @@ def query_shapes(totals: Iterable[ShapeTotal], limit: int) -> list[QueryShape]:
 
 def _query_shape(group: list[ShapeTotal]) -> QueryShape:
     services = [total.service for total in sorted(group, key=lambda total: -total.count) if total.service]
-    whole = msgspec.structs.replace(group[0])
+    whole = msgspec.structs.replace(group[0], buckets=dict(group[0].buckets))
     for total in group[1:]:
         whole.merge(total)
-    sketch = Sketch.merged((whole.sketch,), whole.total_ms, whole.max_ms)
+    sketch = whole.durations()
     return QueryShape(
         shape_hash=whole.shape_hash,
         shape=whole.shape,

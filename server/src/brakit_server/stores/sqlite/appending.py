@@ -10,9 +10,10 @@ from collections.abc import Callable
 from operator import attrgetter
 
 import msgspec
+from msgspec.structs import replace
 
 from brakit_server.answers import Run
-from brakit_server.stores import Batch, Stored, StoreUnavailable
+from brakit_server.stores import Batch, Resource, Stored, StoreUnavailable
 from brakit_server.stores.matching import EndpointOf
 from brakit_server.stores.runs import seen_again
 from brakit_server.stores.sqlite import tail as tails
@@ -58,6 +59,8 @@ class Appender:
         self._load_runs(connection)
         self._fresh = Tail(self.seq + 1)
         self._fresh_runs: dict[str, Run] = {}
+        self._resources: dict[str, Resource] = {}
+        """What each run said last."""
         self._after: list[Callable[[], None]] = []
         self._received = 0
 
@@ -72,6 +75,7 @@ class Appender:
         self.begin()
         self._words.forget()
         self._sums.forget()
+        self._resources.clear()
 
     def append(self, connection: sqlite3.Connection, batch: Batch) -> list[Stored]:
         """Take a batch; an id seen before adds nothing."""
@@ -172,6 +176,7 @@ class Appender:
         """Nothing is stored any more; the numbering goes on."""
         self._words.forget()
         self._sums.clear()
+        self._resources.clear()
         self.runs = {}
         self.counts = {}
         self.tail = Tail(self.seq + 1)
@@ -212,11 +217,18 @@ class Appender:
     def _note_run(self, connection: sqlite3.Connection, batch: Batch) -> None:
         resource = batch.resource
         known = self._fresh_runs.get(resource.run) or self.runs.get(resource.run)
+        if known is not None and not batch.dropped and self._resources.get(resource.run) == resource:
+            more = max(known.last_seen_at, batch.received_at)
+            self._fresh_runs[resource.run] = replace(known, events=known.events + len(batch.entries), last_seen_at=more)
+            return
         run = seen_again(known, resource, len(batch.entries), batch.dropped, batch.received_at)
         self._fresh_runs[resource.run] = run
         if known is None or batch.dropped or _told(known) != _told(run):
             seq = self._fresh.first + len(self._fresh.stored) - 1
             connection.execute(_RUN, (run.run, run.last_seen_at, _json(run), seq))
+        if len(self._resources) >= RUNS:
+            self._resources.clear()
+        self._resources[resource.run] = resource
 
     def _run_row(self, run: Run) -> tuple[str, float, str, int]:
         return run.run, run.last_seen_at, _json(run), self.seq

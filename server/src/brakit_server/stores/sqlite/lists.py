@@ -110,6 +110,10 @@ def _sought(number: int, where: Where) -> Sought | None:
     for name, value in equal.items():
         if value is not None:
             return Sought(b'"%s":%s' % (name.encode(), _ENCODE(value)))
+    if where.status is not None and number in (REQUEST, FETCH):
+        low, high = status_range(where.status)
+        digits = str(low) if low == high else str(low)[:1]
+        return Sought(b'"statusCode":' + digits.encode()) if low <= high else None
     return None
 
 

@@ -157,7 +157,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     """A connection that cannot write."""
     connection = _connect(path)
     connection.execute("PRAGMA query_only = ON")
-    connection.execute("PRAGMA cache_size = -16384")
+    connection.execute("PRAGMA cache_size = -4096")
     return connection
 
 
