@@ -73,7 +73,7 @@ class Make:
 
     def query(
         self,
-        sql: str | None = "SELECT * FROM items WHERE order_id = ?",
+        sql: str | None = "SELECT id, name FROM items WHERE order_id = ?",
         params: str | None = None,
         *,
         owner: str | None = "r1",

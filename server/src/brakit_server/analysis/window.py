@@ -9,7 +9,7 @@ from itertools import islice
 import msgspec
 
 from brakit_server.analysis.point import Point
-from brakit_server.analysis.shapes import Shapes, ShapeTotals
+from brakit_server.analysis.shapes import ShapeFigures, Shapes, ShapeTotals
 from brakit_server.analysis.timeline import Kind, Timeline
 from brakit_server.sketch import Sketch, mad, median, quantile
 
@@ -203,6 +203,11 @@ class Window:
         earlier = {figures.run for figures in self.earlier()}
         fitting = (p for p in reversed(self._points) if p.timed() and (cold or not p.cold) and p.run not in earlier)
         return list(islice(fitting, limit))[::-1]
+
+    def statements(self, limit: int = 20) -> list[ShapeFigures]:
+        """Figures of the statements that the newest `limit` requests ran: what was taken out of the code is not among them for long."""
+        newest = {point.request_id for point in self._points[-limit:]}
+        return [figures for figures in self.shapes.values() if any(id in newest for _, id in figures.recent)]
 
     def baseline(self, recent: int) -> Baseline | None:
         """What the newest `recent` requests are to be compared with; None before there is enough of it.

@@ -75,7 +75,7 @@ def rolled_back(make: Any) -> Labelled:
 
 
 def only_read(make: Any) -> Labelled:
-    return [make.request(ms=2000), *_commits(make, 8, sql="SELECT 1 FROM items", pause=30.0)], []
+    return [make.request(ms=2000), *_commits(make, 8, sql="SELECT id FROM items FOR UPDATE", pause=30.0)], []
 
 
 def a_worker_that_waits(make: Any) -> Labelled:

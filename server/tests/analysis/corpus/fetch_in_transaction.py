@@ -34,7 +34,8 @@ def after_a_write(make: Any) -> Labelled:
 
 
 def between_two_reads(make: Any) -> Labelled:
-    return [make.request(ms=200), _read(make), _call(make), _read(make)], [("fetch-in-transaction", "info")]
+    entries = [make.request(ms=200), _read(make), _call(make), make.query("SELECT id FROM users", "b", transaction_id="t")]
+    return entries, [("fetch-in-transaction", "info")]
 
 
 def a_short_one(make: Any) -> Labelled:

@@ -7,8 +7,8 @@ from typing import Any
 Labelled = tuple[list[Any], list[tuple[Any, ...]]]
 
 OTHER_SITE = ("app/orders.py", 77, "totals")
-HAND = "SELECT * FROM items WHERE order_id = "
-IN = "SELECT * FROM items WHERE order_id IN ({})"
+HAND = "SELECT id, name FROM items WHERE order_id = "
+IN = "SELECT id, name FROM items WHERE order_id IN ({})"
 
 
 def _loop(make: Any, count: int, **more: Any) -> list[Any]:
@@ -16,13 +16,17 @@ def _loop(make: Any, count: int, **more: Any) -> list[Any]:
 
 
 def lazy_load_in_a_loop(make: Any) -> Labelled:
-    parents = make.query("SELECT * FROM orders", "p", table="orders", row_count=8, site=("app/orders.py", 40, "list_orders"))
+    parents = make.query(
+        "SELECT id, name FROM orders", "p", table="orders", row_count=8, site=("app/orders.py", 40, "list_orders")
+    )
     words = ("8 times", "items", "app/orders.py:42", "selectinload", "8 rows of the SELECT on orders", "8.0 ms of 100 ms (8 %)")
     return [make.request(), parents, *_loop(make, 8)], [("n1", "warning", words)]
 
 
 def lazy_load_that_the_orm_tells(make: Any) -> Labelled:
-    parents = make.query("SELECT * FROM orders", "p", table="orders", row_count=8, site=("app/orders.py", 40, "list_orders"))
+    parents = make.query(
+        "SELECT id, name FROM orders", "p", table="orders", row_count=8, site=("app/orders.py", 40, "list_orders")
+    )
     words = ("selectinload(Order.items)", "first use of Order.items", "8 rows of the SELECT on orders")
     return [make.request(), parents, *_loop(make, 8, lazy_load="Order.items")], [("n1", "warning", words)]
 
@@ -56,7 +60,7 @@ def cheap(make: Any) -> Labelled:
 def other_events_in_between(make: Any) -> Labelled:
     entries = [make.request()]
     for n in range(6):
-        entries += [make.query(params=f"p{n}"), make.log(), make.fetch(), make.span(), make.query("SELECT 1", "x", table="")]
+        entries += [make.query(params=f"p{n}"), make.log(), make.fetch(), make.span(), make.query("SELECT now()", "x", table="")]
     return entries, [("n1", "warning", ("6 times",))]
 
 
@@ -98,12 +102,12 @@ def deletes_one_by_one(make: Any) -> Labelled:
 
 
 def first_row_of_each_on_sqlite(make: Any) -> Labelled:
-    sql = "SELECT * FROM items WHERE order_id = ? ORDER BY id LIMIT ? OFFSET ?"
+    sql = "SELECT id, name FROM items WHERE order_id = ? ORDER BY id LIMIT ? OFFSET ?"
     return [make.request(), *_loop(make, 6, sql=sql)], [("n1", "warning")]
 
 
 def a_fixed_list_beside_the_key(make: Any) -> Labelled:
-    sql = "SELECT * FROM items WHERE status IN (?, ?) AND order_id = ?"
+    sql = "SELECT id, name FROM items WHERE status IN (?, ?) AND order_id = ?"
     return [make.request(), *_loop(make, 6, sql=sql)], [("n1", "warning")]
 
 
@@ -113,13 +117,13 @@ def the_senders_shape_counts(make: Any) -> Labelled:
 
 
 def two_loops(make: Any) -> Labelled:
-    prices = "SELECT * FROM prices WHERE sku = ?"
+    prices = "SELECT id, name FROM prices WHERE sku = ?"
     second = _loop(make, 6, sql=prices, table="prices", site=("app/orders.py", 50, "list_orders"))
     return [make.request(), *_loop(make, 6), *second], [("n1", "warning", ("items",)), ("n1", "warning", ("prices",))]
 
 
 def a_recursive_function(make: Any) -> Labelled:
-    sql = "SELECT * FROM categories WHERE parent_id = ?"
+    sql = "SELECT id, name FROM categories WHERE parent_id = ?"
     return [make.request(), *_loop(make, 6, sql=sql, table="categories", site=("app/tree.py", 8, "walk"))], [
         ("n1", "warning", ("walk",))
     ]
@@ -139,15 +143,17 @@ def not_two(make: Any) -> Labelled:
 
 
 def not_the_same_parameters(make: Any) -> Labelled:
-    return [make.request(), *(make.query(params="p") for _ in range(30))], []
+    return [make.request(), *(make.query(params="p", ms=0.1) for _ in range(30))], [("redundant-query", "info")]
 
 
 def not_two_parameters_again_and_again(make: Any) -> Labelled:
-    return [make.request(), *(make.query(params=f"p{n % 2}") for n in range(30))], []
+    return [make.request(), *(make.query(params=f"p{n % 2}", ms=0.1) for n in range(30))], [("redundant-query", "info")]
 
 
 def not_a_constant_statement(make: Any) -> Labelled:
-    return [make.request(), *(make.query("SELECT * FROM settings", site=None) for _ in range(30))], []
+    return [make.request(), *(make.query("SELECT id FROM settings", site=None, ms=0.1) for _ in range(30))], [
+        ("redundant-query", "info")
+    ]
 
 
 def not_different_lines(make: Any) -> Labelled:
@@ -177,15 +183,15 @@ def not_small_chunks_of_a_list(make: Any) -> Labelled:
 
 
 def not_an_array_parameter(make: Any) -> Labelled:
-    return [make.request(), *_loop(make, 6, sql="SELECT * FROM items WHERE order_id = ANY($1)")], []
+    return [make.request(), *_loop(make, 6, sql="SELECT id, name FROM items WHERE order_id = ANY($1)")], []
 
 
 def not_pages_by_offset(make: Any) -> Labelled:
-    return [make.request(), *_loop(make, 6, sql="SELECT * FROM items ORDER BY id LIMIT ? OFFSET ?")], []
+    return [make.request(), *_loop(make, 6, sql="SELECT id, name FROM items ORDER BY id LIMIT ? OFFSET ?")], []
 
 
 def not_pages_by_key(make: Any) -> Labelled:
-    return [make.request(), *_loop(make, 6, sql="SELECT * FROM items WHERE shop = ? AND id > ? ORDER BY id LIMIT ?")], []
+    return [make.request(), *_loop(make, 6, sql="SELECT id, name FROM items WHERE shop = ? AND id > ? ORDER BY id LIMIT ?")], []
 
 
 def not_failed_attempts(make: Any) -> Labelled:
