@@ -280,3 +280,38 @@ async def test_work_that_fails_in_a_way_nobody_thought_of_costs_itself(tmp_path:
     await store.close()
     with pytest.raises(StoreUnavailable):
         await store.append(batch(make.log(None)))
+
+
+async def test_the_cap_holds_while_much_is_stored_and_nobody_expires(tmp_path: Path, make: Any, batch: Any) -> None:
+    limit = 2_000_000
+    path = tmp_path / "b.db"
+    store = SqliteStore(path, max_bytes=limit, clock=lambda: NOW / 1000)
+    largest = 0
+    for _ in range(80):
+        await asyncio.gather(
+            *(store.append(batch(*(make.log(f"r{number}", os.urandom(300).hex()) for number in range(25)))) for _ in range(4))
+        )
+        largest = max(largest, path.stat().st_size)
+    # While the search index merges, the old and the new stand beside each other.
+    assert largest <= limit * 1.5
+    await store.settle()
+    assert (await store.size()).bytes <= limit
+    page = await store.logs(Where(limit=1))
+    assert 500 < page.total < 8_000
+    assert page.entries[0].parent_request_id == "r24"
+    await store.close()
+
+
+async def test_a_process_is_known_after_a_crash(tmp_path: Path, make: Any, batch: Any) -> None:
+    """What is known of it is written when it changes; the rest is counted anew from the newest events."""
+    store = SqliteStore(tmp_path / "b.db")
+    await store.append(batch(make.log("r1", run="run1"), pid=7))
+    await store.append(batch(make.log("r1", run="run1"), make.log("r1", run="run1"), pid=7))
+    for file in files(tmp_path):
+        (tmp_path / f"crash-{file.name}").write_bytes(file.read_bytes())
+    before = await store.runs()
+    await store.close()
+    again = SqliteStore(tmp_path / "crash-b.db")
+    assert await again.runs() == before
+    assert (before[0].events, before[0].pid) == (3, 7)
+    await again.close()

@@ -49,13 +49,13 @@ class Housekeeper(Appender):
         self.fold_now(connection)
         if search.behind(connection):
             search.step(connection)
-        while retention.too_large(connection, self._max_bytes):
-            if not self._delete_oldest(connection, 0.0, by_size=True):
-                break
+        self._make_room(connection)
 
     def idle(self, connection: sqlite3.Connection) -> bool:
         """One step of the search index."""
-        return search.step(connection)
+        more = search.step(connection)
+        self._make_room(connection)
+        return more
 
     def fold_now(self, connection: sqlite3.Connection) -> None:
         """Make segments of the tail, in a transaction."""
@@ -88,6 +88,13 @@ class Housekeeper(Appender):
         gone = retention.delete(connection, first, self._endpoint_of, self.keys, Sums())
         self.expired(gone)
         return sum(gone.values())
+
+    def _make_room(self, connection: sqlite3.Connection) -> None:
+        while retention.too_large(connection, self._max_bytes) and self._delete_oldest(connection, 0.0, by_size=True):
+            continue
+        # The index writes anew what it merges before the old is free: for a moment the file may need more than the cap.
+        if retention.bytes_used(connection) > self._max_bytes and retention.bytes_free(connection):
+            retention.give_back(connection)
 
     def _shrink(self, connection: sqlite3.Connection) -> None:
         for _ in range(VACUUMS):
