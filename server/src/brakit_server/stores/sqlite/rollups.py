@@ -1,6 +1,6 @@
-"""Rollups in the file: figures by minute, ten minutes, hour and day of each endpoint in each process, in tables of their own.
+"""Rollups in the file: figures by minute, ten minutes, hour, six hours and day of each endpoint in each process, in tables of their own.
 
-Every stretch is kept at all four lengths, so that a week is read as a few days, hours and minutes and not as ten thousand minutes.
+Every stretch is kept at all five lengths, so that a week is read as a few days, hours and minutes and not as ten thousand minutes.
 """
 
 from __future__ import annotations
@@ -43,13 +43,12 @@ ROLLUPS = (
         durations BLOB NOT NULL,
         PRIMARY KEY (level, endpoint, start, source)
     ) WITHOUT ROWID""",
-    "CREATE INDEX rollup_start ON rollup (level, start)",
 )
 """Part of a migration in schema.py."""
 
 TABLES = ("rollup_endpoint", "rollup_source", "rollup")
 
-LEVELS = (1, 10, 60, 1440)
+LEVELS = (1, 10, 60, 360, 1440)
 """Minutes of a stretch, by level."""
 
 ENDPOINTS = 2_000
@@ -207,8 +206,12 @@ def expire(connection: sqlite3.Connection, max_age_days: float, now: float) -> N
     if connection.execute("SELECT count(*) FROM rollup WHERE level = 0").fetchone()[0] > MINUTES_KEPT:
         connection.execute("DELETE FROM rollup WHERE level = 0 AND start < ?", (minute - DAY - 60,))
     # All that is kept in minutes is kept in days too: what is not among these is nowhere.
-    connection.execute("DELETE FROM rollup_source WHERE id NOT IN (SELECT source FROM rollup WHERE level = 3)")
-    connection.execute("DELETE FROM rollup_endpoint WHERE id NOT IN (SELECT endpoint FROM rollup WHERE level = 3)")
+    connection.execute(
+        "DELETE FROM rollup_source WHERE id NOT IN (SELECT source FROM rollup WHERE level = ?)", (len(LEVELS) - 1,)
+    )
+    connection.execute(
+        "DELETE FROM rollup_endpoint WHERE id NOT IN (SELECT endpoint FROM rollup WHERE level = ?)", (len(LEVELS) - 1,)
+    )
     connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('rollups_expired', ?)", (hour,))
     connection.execute("COMMIT")
 
