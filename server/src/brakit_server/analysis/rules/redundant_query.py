@@ -53,20 +53,24 @@ class RedundantQuery(Rule):
     """Whoever waits so long between two wants to see a change."""
 
     def check(self, timeline: Timeline) -> Iterable[Finding]:
-        writes = [query for query in timeline.queries if query.operation in _WRITES]
         for group in timeline.by_shape.values():
-            if len(group) >= self.min_count and group[0].operation == "SELECT" and not _changes(group[0].sql or ""):
-                same = max(self._runs(timeline, group, writes), key=len, default=[])
+            if len(group) < self.min_count or group[0].operation != "SELECT":
+                continue
+            # Most groups have one parameter set an execution: seen at once, before anything else is asked about them.
+            hashes = {query.params_hash for query in group}
+            if (len(hashes) < len(group) or None in hashes) and not _changes(group[0].sql or ""):
+                same = max(self._runs(timeline, group), key=len, default=[])
                 if len(same) >= self.min_count:
                     yield self._finding(timeline, same)
 
-    def _runs(self, timeline: Timeline, group: list[Query], writes: list[Query]) -> Iterator[list[Query]]:
+    def _runs(self, timeline: Timeline, group: list[Query]) -> Iterator[list[Query]]:
         """Executions with the same parameters and nothing between them that could change the answer."""
         groups: dict[str, list[Query]] = {}
         for query in group:
             known = _parameters(query)
             if known is not None and query.error is None and not timeline.afterwards(query):
                 groups.setdefault(known, []).append(query)
+        writes = [query for query in timeline.queries if query.operation in _WRITES]
         failed = [query.timestamp for query in group if query.error]
         loops = {site for site, queries in by_site(group).items() if len({q.params_hash for q in queries}) > self.max_distinct}
         for same in groups.values():
