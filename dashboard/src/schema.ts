@@ -564,6 +564,7 @@ export interface Status {
   events: Record<string, number>;
   dropped: Record<string, number>;
   rejected: number;
+  readOnly?: string;
   runs: Run[];
   quarantinedRules?: string[];
   ruleNotices?: RuleNotice[];

@@ -368,6 +368,8 @@ class Status(Answer, kw_only=True):
     """Events that the SDKs had to drop, by reason."""
     rejected: int
     """Events that were refused since the start."""
+    read_only: str | None = None
+    """Why nothing is stored, where nothing can be: the file was written by a newer version."""
     runs: list[Run]
     quarantined_rules: list[str] = []
     """Rules that failed or took too long, and were set aside."""

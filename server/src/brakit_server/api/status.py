@@ -31,6 +31,7 @@ async def get(request: Request) -> Response:
             events=size.events,
             dropped=dropped,
             rejected=pipeline.rejected,
+            read_only=pipeline.store.read_only,
             runs=runs,
             quarantined_rules=list(pipeline.engine.quarantined),
             rule_notices=[answers.RuleNotice(rule=notice.rule, reason=notice.reason) for notice in pipeline.engine.judge.notices],

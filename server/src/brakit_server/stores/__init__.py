@@ -132,6 +132,9 @@ class StoreRefused(Exception):
 class Store(Protocol):
     """Keeps events durably. Every method raises `StoreUnavailable` when the storage cannot be used."""
 
+    read_only: str | None
+    """Why nothing can be stored, where that is so; what is there can be read."""
+
     async def append(self, batch: Batch) -> list[Stored]:
         """Store a batch; return when it is durable. A `batch_id` seen before stores nothing and returns an empty list.
 

@@ -28,6 +28,7 @@ class MemoryStore:
         endpoint_of: EndpointOf = plain_endpoint,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self.read_only: str | None = None
         self._max_events = max_events
         self._max_age_days = max_age_days
         self._endpoint_of = endpoint_of
