@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brakit_server.stores import Store
+from brakit_server.stores.memory import MemoryStore
 from brakit_server.stores.rollups import MINUTE_MS, Asked, Rollup, RollupKey, endpoint_id
 from brakit_server.stores.sqlite import SqliteStore, rollups
 from brakit_server.stores.sqlite.rollups import LEVELS, stretches
@@ -56,38 +58,44 @@ async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
     await made.close()
 
 
-async def test_what_is_saved_twice_is_added(store: SqliteStore) -> None:
-    await store.save_rollups([(key(), cell(10, 20, errors=1)), (key(run="r2"), cell(30))], 7)
-    await store.save_rollups([(key(), cell(40))], 9)
-    told = await store.rollups(asked(5))
+@pytest.fixture(params=["sqlite", "memory"])
+async def either(request: pytest.FixtureRequest, store: SqliteStore, clock: Clock) -> Store:
+    """What any store must do."""
+    return store if request.param == "sqlite" else MemoryStore(clock=clock)
+
+
+async def test_what_is_saved_twice_is_added(either: Store) -> None:
+    await either.save_rollups([(key(), cell(10, 20, errors=1)), (key(run="r2"), cell(30))], 7)
+    await either.save_rollups([(key(), cell(40))], 9)
+    told = await either.rollups(asked(5))
     [(where, sums)] = told.rows
-    assert (told.upto, await store.rollups_upto()) == (9, 9)
+    assert (told.upto, await either.rollups_upto()) == (9, 9)
     assert (where.kind, where.service, where.endpoint, where.run) == ("request", "shop", "GET /a", "")
     assert (sums.count, sums.errors, sums.queries, sums.query_ms, sums.size_bytes) == (4, 1, 8, 50, 30)
     assert (sums.durations.count, sums.durations.total, sums.durations.largest) == (4, 100, 40)
     assert sums.durations.quantile(0.5) == pytest.approx(20, rel=0.021)
-    by_run = await store.rollups(asked(5, by=("endpoint", "run")))
+    by_run = await either.rollups(asked(5, by=("endpoint", "run")))
     assert {where.run: (where.revision, sums.count) for where, sums in by_run.rows} == {"r1": ("abc", 3), "r2": ("abc", 1)}
 
 
-async def test_what_changes_a_figure_leaves_the_durations(store: SqliteStore) -> None:
-    await store.save_rollups([(key(), cell(10, 20))], 1)
-    await store.save_rollups([(key(), Rollup(queries=5, query_ms=-1.0))], 2)
-    [(_, sums)] = (await store.rollups(asked(5))).rows
+async def test_what_changes_a_figure_leaves_the_durations(either: Store) -> None:
+    await either.save_rollups([(key(), cell(10, 20))], 1)
+    await either.save_rollups([(key(), Rollup(queries=5, query_ms=-1.0))], 2)
+    [(_, sums)] = (await either.rollups(asked(5))).rows
     assert (sums.count, sums.queries, sums.query_ms, sums.durations.count) == (2, 9, 14, 2)
 
 
-async def test_conditions(store: SqliteStore) -> None:
+async def test_conditions(either: Store) -> None:
     cells = [
         (key(), cell(1)),
         (key(endpoint="GET /b", service="pay"), cell(1)),
         (key(endpoint="send", kind="job", service=None), cell(1)),
         (key(endpoint="GET /a", run="r2", revision=None), cell(1)),
     ]
-    await store.save_rollups(cells, 1)
+    await either.save_rollups(cells, 1)
 
     async def found(**more: Any) -> list[str]:
-        return sorted(where.endpoint for where, _ in (await store.rollups(asked(5, by=("endpoint", "run"), **more))).rows)
+        return sorted(where.endpoint for where, _ in (await either.rollups(asked(5, by=("endpoint", "run"), **more))).rows)
 
     assert await found() == ["GET /a", "GET /a", "GET /b", "send"]
     assert await found(service="pay") == ["GET /b"]
@@ -96,14 +104,14 @@ async def test_conditions(store: SqliteStore) -> None:
     assert await found(revision="abc") == ["GET /a", "GET /b", "send"]
     assert await found(id=endpoint_id("request", "pay", "GET /b")) == ["GET /b"]
     assert await found(id="0" * 16) == []
-    assert (await store.rollups(Asked(since=NOW_S * 1000 + MINUTE_MS, until=NOW_S * 1000 + 2 * MINUTE_MS))).rows == []
+    assert (await either.rollups(Asked(since=NOW_S * 1000 + MINUTE_MS, until=NOW_S * 1000 + 2 * MINUTE_MS))).rows == []
 
 
-async def test_by_minute_and_by_hour(store: SqliteStore) -> None:
-    await store.save_rollups([(key(MINUTE - n), cell(n + 1)) for n in range(300)], 1)
-    minutes = (await store.rollups(asked(9, by=(), step=1))).rows
+async def test_by_minute_and_by_hour(either: Store) -> None:
+    await either.save_rollups([(key(MINUTE - n), cell(n + 1)) for n in range(300)], 1)
+    minutes = (await either.rollups(asked(9, by=(), step=1))).rows
     assert sorted(where.minute for where, _ in minutes) == list(range(MINUTE - 9, MINUTE + 1))
-    hours = (await store.rollups(asked(180, by=(), step=60))).rows
+    hours = (await either.rollups(asked(180, by=(), step=60))).rows
     assert all(where.minute % 60 == 0 for where, _ in hours)
     first = (MINUTE - 180) // 60 * 60
     assert sum(sums.count for _, sums in hours) == MINUTE - first + 1
@@ -184,8 +192,8 @@ async def test_endpoints_and_processes_are_bounded(store: SqliteStore, monkeypat
     assert [(sums.count, where.run) for where, sums in found if where.endpoint == rollups.OTHERS] == [(17, rollups.OTHERS)]
 
 
-async def test_clearing_forgets_them(store: SqliteStore) -> None:
-    await store.save_rollups([(key(), cell(1))], 5)
-    await store.clear()
-    assert (await store.rollups(asked(5))).rows == []
-    assert await store.rollups_upto() == await store.last_seq()
+async def test_clearing_forgets_them(either: Store) -> None:
+    await either.save_rollups([(key(), cell(1))], 5)
+    await either.clear()
+    assert (await either.rollups(asked(5))).rows == []
+    assert await either.rollups_upto() == await either.last_seq()

@@ -1,4 +1,4 @@
-"""Rollups in the file: figures by minute, ten minutes, hour, six hours and day of each endpoint in each process, in tables of their own.
+"""Rollups in the file: figures of endpoints and processes by minute, ten minutes, hour, six hours and day, in tables of their own.
 
 Every stretch is kept at all five lengths, so that a week is read as a few days, hours and minutes and not as ten thousand minutes.
 """
