@@ -8,6 +8,7 @@
 #   make build     the two wheels, dashboard inside, into dist/
 #   make matrix    the SDK's tests on every Python found
 #   make faults    every line of the SDK that runs inside an app's calls fails in turn, and the app is unaffected
+#   make fuzz      coverage-guided fuzzing of what reads strangers' bytes, ten minutes each
 #   make versions  the lowest and the latest release of each library that the SDK supports (NAME=fastapi for one)
 #   make suites    the own tests of the libraries that the SDK patches, with us in their process (NAME=flask for one)
 #   make new KIND=rule NAME=slow-thing    a new rule, instrumentation, view, command or resource, with its test
@@ -19,7 +20,7 @@ WEB := server/src/brakit_server/web/index.html
 DASHBOARD := $(shell find dashboard/src dashboard/index.html dashboard/*.ts dashboard/package.json 2>/dev/null)
 PYTHON_CODE := sdk server tests demo bench schema
 
-.PHONY: setup demo test check generate bench build matrix faults versions suites new format clean
+.PHONY: setup demo test check generate bench build matrix faults fuzz versions suites new format clean
 
 setup: $(VENV)/.installed $(WEB)
 
@@ -80,6 +81,11 @@ matrix: setup
 
 faults: setup
 	BRAKIT_LONG=1 $(BIN)/python -m pytest tests/faults
+
+fuzz: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt atheris \
+		|| echo "atheris cannot be installed here: its tests will skip"
+	BRAKIT_LONG=1 $(BIN)/python -m pytest tests/fuzz -s
 
 versions: setup
 	$(BIN)/python -m tests.versions $(NAME)

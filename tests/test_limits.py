@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROW = re.compile(r"\| ([BPL]\d+) \| (.+?) \| (.+) \|")
+ROW = re.compile(r"\| ([BPLC]\d+) \| (.+?) \| (.+) \|")
 TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
 NUMBERS = [
     *(f"B{number}" for number in range(1, 53)),
     *(f"P{number}" for number in range(1, 20)),
     *(f"L{number}" for number in range(1, 34)),
+    *(f"C{number}" for number in range(1, 41)),
 ]
 ROWS = [match.groups() for line in (ROOT / "docs/limits.md").read_text().splitlines() if (match := ROW.fullmatch(line))]
 

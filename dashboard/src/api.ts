@@ -45,6 +45,8 @@ async function call<T>(url: string, init: RequestInit): Promise<T> {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     throw new ApiError('The brakit server does not answer. Is it still running?', 0);
   }
+  // The log-in has ended, or the token was renewed: every address shows the page that asks for it.
+  if (response.status === 401) location.reload();
   const body = await response.text();
   let answer: unknown;
   try {

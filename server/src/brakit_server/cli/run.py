@@ -14,6 +14,7 @@ from cyclopts import Parameter
 import brakit
 from brakit_server import running
 from brakit_server.config import Config, ConfigError
+from brakit_server.terminal import plain
 
 START_S = 15.0
 BOOTSTRAP = Path(__file__).parent.parent / "bootstrap"
@@ -43,7 +44,7 @@ def run(
         config = Config.load(dir=dir)
         server = running.find(config.dir) or start(config)
     except ConfigError as problem:
-        sys.stderr.write(f"brakit run: {problem}\n")
+        sys.stderr.write(plain(f"brakit run: {problem}\n"))
         return 2
     if server is None:
         sys.stderr.write("brakit run: the server did not start; `brakit serve` shows why. Running the command without it.\n")
@@ -54,10 +55,10 @@ def run(
     try:
         os.execvpe(command[0], list(command), environment)
     except FileNotFoundError:
-        sys.stderr.write(f"brakit run: {command[0]}: no such program\n")
+        sys.stderr.write(plain(f"brakit run: {command[0]}: no such program\n"))
         return 127
     except PermissionError:
-        sys.stderr.write(f"brakit run: {command[0]}: not permitted\n")
+        sys.stderr.write(plain(f"brakit run: {command[0]}: not permitted\n"))
         return 126
 
 

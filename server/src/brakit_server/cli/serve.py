@@ -7,6 +7,7 @@ import sys
 from brakit_server import app
 from brakit_server.config import Config, ConfigError
 from brakit_server.running import AlreadyRunning
+from brakit_server.terminal import plain
 
 
 def serve(
@@ -60,5 +61,5 @@ def serve(
         )
         return app.serve(config)
     except (ConfigError, AlreadyRunning) as problem:
-        sys.stderr.write(f"brakit serve: {problem}\n")
+        sys.stderr.write(plain(f"brakit serve: {problem}\n"))
         return 2

@@ -7,6 +7,7 @@ import sys
 from brakit_server import running
 from brakit_server import tokens as files
 from brakit_server.config import Config, ConfigError
+from brakit_server.terminal import plain
 
 
 def tokens(*, dir: str | None = None, renew: bool = False) -> int:
@@ -32,8 +33,8 @@ def tokens(*, dir: str | None = None, renew: bool = False) -> int:
             made = renew or files.read(path) is None
             if made:
                 running.write(path, files.fresh() + "\n")
-            sys.stdout.write(f"{'made' if made else 'kept'} {path} ({whose})\n")
+            sys.stdout.write(plain(f"{'made' if made else 'kept'} {path} ({whose})\n"))
     except (ConfigError, files.TokenError, OSError) as problem:
-        sys.stderr.write(f"brakit tokens: {problem}\n")
+        sys.stderr.write(plain(f"brakit tokens: {problem}\n"))
         return 2
     return 0
