@@ -25,8 +25,8 @@ ARRIVAL_S = 6.0
 
 
 def left_alone(line: Line) -> bool:
-    """Only what holds the guard: what the thread hands on is tried as well."""
-    return line.plain or ((line.file, line.function) in SEAM and is_seam(line))
+    """What holds the guard, and the addition that the count of what is lost begins with; what the thread hands on is tried as well."""
+    return line.plain or line.text == "self.taken += len(records)" or ((line.file, line.function) in SEAM and is_seam(line))
 
 
 class SenderSweep(Sweep):

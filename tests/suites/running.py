@@ -83,6 +83,8 @@ class Runner:
         environ |= {"SUITE_OUTCOMES": str(file), "PYTHONDONTWRITEBYTECODE": "1"}
         if port:
             environ |= {"BRAKIT_ENABLE": "1", "BRAKIT_PORT": str(port), "PYTHONPATH": f"{INSIDE}{os.pathsep}{ACTIVE}"}
+            if self.suite.warm:
+                environ["SUITE_WARM"] = "1"
         else:
             environ |= {"BRAKIT_DISABLE": "1", "PYTHONPATH": str(INSIDE)}
         started = time.monotonic()
