@@ -64,8 +64,11 @@ async def test_what_is_committed_is_shown_and_answered_though_the_analysis_fails
 async def test_a_request_that_cannot_be_judged_costs_no_other(
     line: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    count = line.engine._count
-    monkeypatch.setattr(line.engine, "_count", lambda held, *rest: 1 / 0 if held.entries[0].name == "Bad" else count(held, *rest))
+    verdicts = line.engine._verdicts
+    conclude = verdicts.timeline
+    monkeypatch.setattr(
+        verdicts, "timeline", lambda held, *rest: 1 / 0 if held.entries[0].name == "Bad" else conclude(held, *rest)
+    )
     for name in ("Bad", "Good", "Bad", "Other"):
         await line.accept(failure(name))
     async with asyncio.timeout(3):

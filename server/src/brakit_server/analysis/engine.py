@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import logging
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Literal
 
 from brakit_server.analysis.backlog import EVENTS_PER_OWNER, Backlog, Held
 from brakit_server.analysis.figures import Cache
 from brakit_server.analysis.finding import Finding
 from brakit_server.analysis.folding import Folding
-from brakit_server.analysis.issues import Hits, Issues
+from brakit_server.analysis.issues import Issues
 from brakit_server.analysis.judge import Judge
 from brakit_server.analysis.point import Point, point_of
 from brakit_server.analysis.restoring import Restoring
-from brakit_server.analysis.rules import Level, load
+from brakit_server.analysis.rules import load
 from brakit_server.analysis.saving import Saving
-from brakit_server.analysis.timeline import Place, Root, Timeline
+from brakit_server.analysis.timeline import Root, Timeline
+from brakit_server.analysis.verdicts import Verdicts
 from brakit_server.analysis.windows import Windows
 from brakit_server.answers import Category, EndpointMetrics, LiveEndpointData, Run, State, StatefulIssue
 from brakit_server.records import Entry, Error
@@ -93,9 +93,9 @@ class Engine:
         self.judge = Judge(load(settings.get("rules")))
         self._store = store
         self._clock = clock
-        self._issues = Issues()
         self._saving = Saving(store, on_issues, watched)
         self._windows = Windows()
+        self._verdicts = Verdicts(self.judge, self._windows, clock)
         self._folding = Folding(store, clock)
         self._fold_planned = False
         self._seq = 0
@@ -112,7 +112,6 @@ class Engine:
         self._running = False
         self._rebuilt = asyncio.Event()
         self._slow: set[asyncio.Task[None]] = set()
-        self._by_timeline = functools.partial(self._decides, "timeline", ())
 
     @property
     def quarantined(self) -> list[str]:
@@ -131,7 +130,7 @@ class Engine:
 
     async def start(self) -> None:
         """Load issues and begin to rebuild the windows from the newest requests. Raises `StoreUnavailable`."""
-        self._issues = Issues(await self._store.issues())
+        self._verdicts.issues = Issues(await self._store.issues())
         runs = await self._store.runs()
         self._revisions = {run.run: run.revision for run in runs if run.revision}
         last = await self._store.last_seq()
@@ -174,9 +173,9 @@ class Engine:
                 self._take(held)
             await self._read_again()
             await asyncio.gather(*self._slow)
-        self._judge_windows(until)
-        self._judge_services()
-        await self._saving.now(self._issues)
+        self._verdicts.windows(until)
+        self._verdicts.services()
+        await self._saving.now(self._verdicts.issues)
         await self._folding.save(self._folded())
 
     async def stop(self) -> None:
@@ -192,11 +191,11 @@ class Engine:
 
     def issues(self, state: State | None = None, category: Category | None = None) -> list[StatefulIssue]:
         """All issues, worst first. `state` wins over `category`."""
-        return self._issues.all(state, category)
+        return self._verdicts.issues.all(state, category)
 
     def report(self, finding_id: str, status: Literal["fixed", "wont_fix"], notes: str) -> bool:
         """Take down what was done about an issue; False when there is no such issue."""
-        known = self._issues.report(finding_id, status, notes)
+        known = self._verdicts.issues.report(finding_id, status, notes)
         self._changed()
         return known
 
@@ -211,8 +210,8 @@ class Engine:
         """Forget all issues, figures and events. Raises `StoreUnavailable`."""
         self.forget()
         self._windows.clear()
-        self._issues.clear()
-        await self._saving.now(self._issues)
+        self._verdicts.issues.clear()
+        await self._saving.now(self._verdicts.issues)
 
     def live_metrics(self) -> list[LiveEndpointData]:
         """Figures of every endpoint with its newest requests, slowest first."""
@@ -245,7 +244,7 @@ class Engine:
                 self._take(held)
         if time.perf_counter() < until:
             self._windows_at = now
-            self._judge_windows(time.monotonic() + max(0.0, until - time.perf_counter()))
+            self._verdicts.windows(time.monotonic() + max(0.0, until - time.perf_counter()))
         self._changed()
         self._arm()
 
@@ -360,63 +359,19 @@ class Engine:
         return Timeline(held.root, held.entries, self._revisions.get(run) if run else None)
 
     def _conclude(self, held: Held, timeline: Timeline, findings: list[Finding]) -> None:
-        now = self._clock()
-        self._count(held, findings, now)
+        self._verdicts.timeline(held, timeline, findings)
         if held.root is not None:
             again, before = held.judged, held.point
             held.point = point_of(timeline)
             self._fold(timeline, held.point, before, held.last, again=again)
-            self._windows.put(timeline, held.point, held.shapes, again=again, now=now)
-            if not again:
-                hits = Hits()
-                hits.add(held.root)
-                self._issues.clean(timeline.place, self._by_timeline, held.found, hits, now)
+            self._windows.put(timeline, held.point, held.shapes, again=again, now=self._clock())
             self._backlog.keep(held, asyncio.get_running_loop().time())
-
-    def _count(self, held: Held, findings: Iterable[Finding], now: float) -> None:
-        for finding in findings:
-            identity = finding.identity
-            counted = identity in held.found or (held.judged and self._issues.names(identity, held.id))
-            self._issues.found(finding, now, count=not counted)
-            held.found.add(identity)
-
-    def _judge_windows(self, until: float) -> None:
-        """Judge endpoints that have something new, until that time of the monotonic clock."""
-        dirty = self._windows.dirty
-        while dirty and time.monotonic() < until:
-            place = next(iter(dirty))
-            hits = dirty.pop(place)
-            window = self._windows.get(place)
-            if window is not None:
-                with _failing_alone(str(place)):
-                    self._judge_window(place, hits, *self.judge.window(window))
-
-    def _judge_window(self, place: Place, hits: Hits, findings: list[Finding], undecided: set[str]) -> None:
-        now = self._clock()
-        for finding in findings:
-            self._issues.found(finding, now, count=hits.judged)
-        found = {finding.identity for finding in findings}
-        self._issues.clean(place, functools.partial(self._decides, "endpoint", undecided), found, hits, now)
-        self._windows.services.add(place[0])
-
-    def _judge_services(self) -> None:
-        while self._windows.services:
-            service = self._windows.services.pop()
-            now = self._clock()
-            findings, undecided = self.judge.service(self._windows.of(service))
-            for finding in findings:
-                self._issues.found(finding, now, count=1)
-            found = {finding.identity for finding in findings}
-            self._issues.clean_service(service, functools.partial(self._decides, "service", undecided), found, now)
-
-    def _decides(self, level: Level, undecided: Collection[str], rule: str) -> bool:
-        return self.judge.decides(rule, level, undecided)
 
     async def _rebuild(self, runs: list[Run]) -> None:
         cleared = self._cleared
         while True:
             try:
-                await self._restoring.restore(self._issues, runs, lambda: cleared != self._cleared)
+                await self._restoring.restore(self._verdicts.issues, runs, lambda: cleared != self._cleared)
             except StoreUnavailable:
                 self._windows.clear()
                 await asyncio.sleep(RETRY_S)
@@ -426,8 +381,8 @@ class Engine:
         self._arm()
 
     def _changed(self) -> None:
-        if self._running and self._saving.plan(self._issues):
-            self._plan(self._saving.soon(self._issues))
+        if self._running and self._saving.plan(self._verdicts.issues):
+            self._plan(self._saving.soon(self._verdicts.issues))
 
     async def _sweeping(self) -> None:
         while True:
@@ -440,14 +395,11 @@ class Engine:
             if len(errors) > held.errors:
                 held.errors = len(errors)
                 with _failing_alone(held.id):
-                    self._count(held, self.judge.timeline(Timeline(None, errors)), self._clock())
-        self._judge_services()
-        self._issues.sweep(self._clock(), self._last_traffic)
+                    timeline = Timeline(None, errors)
+                    self._verdicts.timeline(held, timeline, self.judge.timeline(timeline))
+        self._verdicts.services()
+        self._verdicts.sweep()
         self._changed()
-
-    def _last_traffic(self, place: Place) -> float:
-        window = self._windows.get(place)
-        return window.last_traffic if window is not None else 0.0
 
     def _plan(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
