@@ -16,6 +16,8 @@ from bench.processes import on, serving, sink, stub
 
 INGEST = "/__brakit/api/ingest"
 BATCH = 20
+AHEAD_MS = 3_600_000.0
+"""What is measured begins after the server: of requests from before its start it would look for events in its store."""
 _ID = re.compile(rb'(?<=")[0-9a-f]{32}(?=")')
 
 
@@ -66,9 +68,9 @@ def query(position: int) -> dict[str, Any]:
     }
 
 
-def mixed(number: int = 200) -> Mix:
-    """20 events each: a request with its queries, logs and calls."""
-    now = time.time() * 1000
+def mixed(number: int = 200, ahead_ms: float = 0.0) -> Mix:
+    """20 events each: a request with its queries, logs and calls, `ahead_ms` from now."""
+    now = time.time() * 1000 + ahead_ms
     made = []
     for index in range(number):
         owner = f"{index + 1:032x}"
@@ -102,8 +104,8 @@ def mixed(number: int = 200) -> Mix:
     return Mix(made, BATCH)
 
 
-def captured(seconds: float = 3.0) -> tuple[Mix, Mix]:
-    """What the SDK sent from the app of the bench, twelve events a request: with `shared` parts, and the same events whole."""
+def captured(seconds: float = 3.0, ahead_ms: float = 0.0) -> tuple[Mix, Mix]:
+    """What the SDK sent from the app of the bench, twelve events a request, `ahead_ms` later: in rows, and the same events whole."""
     with contextlib.ExitStack() as stack:
         server, outgoing = stack.enter_context(sink("keep")), stack.enter_context(stub())
         app = stack.enter_context(serving(["-m", "bench.apps", "fastapi"], {**on(server.port), "BENCH_STUB": str(outgoing.port)}))
@@ -112,11 +114,25 @@ def captured(seconds: float = 3.0) -> tuple[Mix, Mix]:
         drive(app.port, _tags(), seconds, 2)
         app.quiet()
         bodies = settled(server).splitlines()
-    payloads = [json.loads(body) for body in bodies]
-    kept = [(body, payload) for body, payload in zip(bodies, payloads, strict=True) if len(payload["events"]) >= BATCH // 2]
+    payloads = [later(json.loads(body), ahead_ms) for body in bodies]
+    kept = [(_bytes(payload), payload) for payload in payloads if len(payload["events"]) >= BATCH // 2]
     assert kept, "the SDK sent nothing"
     events = sum(len(payload["events"]) for _, payload in kept) / len(kept)
     return Mix([body for body, _ in kept], events), Mix([_unshared(payload) for _, payload in kept], events)
+
+
+def later(payload: dict[str, Any], ms: float) -> dict[str, Any]:
+    """The payload as it would have been `ms` later."""
+    if "base" in payload:
+        payload["base"] += ms
+    for event in payload["events"]:
+        if type(event) is dict:
+            event["timestamp"] += ms
+    return payload
+
+
+def _bytes(payload: dict[str, Any]) -> bytes:
+    return json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _tags() -> Iterator[bytes]:
@@ -128,7 +144,7 @@ def _unshared(payload: dict[str, Any]) -> bytes:
     kept = {name: value for name, value in payload.items() if name not in ("shared", "columns", "base")}
     times = [payload["base"] + event[2] / 1000 if type(event) is list else event["timestamp"] for event in payload["events"]]
     kept["events"] = [_alone(event, at) for event, at in zip(whole(payload), times, strict=True)]
-    return json.dumps(kept, separators=(",", ":"), ensure_ascii=False).encode()
+    return _bytes(kept)
 
 
 def _alone(event: dict[str, Any], at: float) -> dict[str, Any]:

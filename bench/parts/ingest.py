@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bench.load import Result, drive, get
 from bench.pace import paced
-from bench.payloads import Mix, captured, mixed
+from bench.payloads import AHEAD_MS, Mix, captured, mixed
 from bench.processes import APP_CORE, Process, end, environment, pinned, serving
 from bench.sheet import SECONDS, Sheet, console, least, rounds
 
@@ -129,8 +129,8 @@ def watched(mix: Mix, analysis: str, watching: bool) -> tuple[Result, list[int],
 
 
 def run() -> None:
-    plain = mixed()
-    shared, unshared = captured()
+    plain = mixed(ahead_ms=AHEAD_MS)
+    shared, unshared = captured(ahead_ms=AHEAD_MS)
     cells: dict[str, tuple[str, Mix]] = {
         "bare": ("bare", plain),
         "control": ("bare", plain),
