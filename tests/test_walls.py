@@ -24,7 +24,7 @@ SERVER = ROOT / "server/src/brakit_server"
 SDK_ROOMS = (
     "events", "native", "clocks", "sampling", "scrub", "entry_points", "config", "activation", "guard", "context", "record",
     "callsite", "errors", "patch", "buffer", "sensitive", "pairs", "phrases", "quoting", "redact", "sqltext", "sql", "conform",
-    "parts", "fragments", "wire", "connection", "discovery", "transport", "client", "api", "instrumentations", "__init__",
+    "parts", "fragments", "wire", "connection", "discovery", "revision", "transport", "client", "api", "instrumentations", "__init__",
     "doctor", "__main__",
 )  # fmt: skip
 SERVER_ROOMS = (
@@ -88,7 +88,7 @@ def test_a_room_imports_only_what_is_to_its_left(root: Path, package: str, rooms
 
 LATER = {
     # The client joins the rooms; what is dear to import comes with the first event.
-    "client": {"transport", "discovery"},
+    "client": {"transport", "discovery", "revision"},
     # A patch runs the instrumentations by their names, which it reads from the folder.
     "patch": {"instrumentations"},
     "transport": {"__init__"},

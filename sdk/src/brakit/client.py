@@ -53,6 +53,7 @@ class Client:
         # The classes that `dbapi` has made, by source and system.
         self.watchers: dict[tuple[str, str], Any] = {}
         self._root: str | None = None
+        self._revision: str | None = None
         # None, for most, spares every request a look at the rules.
         self.sampler = sampler_of(config)
 
@@ -99,8 +100,10 @@ class Client:
         """The project root, looked up once, on the sender's thread."""
         if self._root is None:
             from brakit.discovery import project_root
+            from brakit.revision import revision_of
 
             self._root = project_root(self.folder)
+            self._revision = revision_of(self._root)
         return self._root
 
     def resource(self) -> dict[str, object]:
@@ -117,6 +120,7 @@ class Client:
             "instrumentations": dict(self.patches.versions),
             "failures": self._failures(),
             "root": self.root,
+            "revision": self._revision,
         }
 
     def _failures(self) -> dict[str, str] | None:

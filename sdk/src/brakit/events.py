@@ -323,6 +323,7 @@ RESOURCE = Shape(
     Field("instrumentations", "object", "Name and version of each instrumented library; a reason for each that was refused."),
     Field("failures", "object", "What failed in brakit itself: for each place, the text of the first failure."),
     Field("root", "string", "Project root: paths of call sites are relative to it."),
+    Field("revision", "string", "Git revision of the project, where it is a checkout."),
 )
 
 PAYLOAD = Shape(

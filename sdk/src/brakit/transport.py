@@ -193,6 +193,7 @@ class Sender:
             import brakit.connection
             import brakit.discovery
             import brakit.fragments
+            import brakit.revision
             import brakit.wire  # noqa: F401
 
             if self.client.config.url.lower().startswith("https"):
