@@ -30,6 +30,7 @@ from brakit_server.security import INGEST
 LONG = os.environ.get("BRAKIT_LONG") == "1"
 EXAMPLES = 20_000 if LONG else 60
 EACH = 300 if LONG else 3
+pytestmark = pytest.mark.timeout(7_200 if LONG else 120)
 BOUNDED = settings(
     max_examples=EXAMPLES,
     deadline=None,
