@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from brakit_server.answers import ErrorGroup, QueryShape
-from brakit_server.records import Error, Job, Query
+from brakit_server.records import Error, Query
 from brakit_server.stores import Where, totals
 from brakit_server.stores.sqlite import sums
 from brakit_server.stores.sqlite.kinds import ERROR, QUERY
@@ -53,7 +53,7 @@ def error_groups(view: View, where: Where) -> list[ErrorGroup]:
     """Newest first, at most `where.limit`."""
     if not _kept(where) or where.shape_hash is not None:
         found = totals.errors(_errors(view, where), view.endpoint).values()
-        return totals.error_groups(found, lambda owner: _is_job(view, owner), where.limit)
+        return totals.error_groups(found, view.is_job, where.limit)
     kept = {(total.key, total.service or ""): total for total in sums.errors(view.connection, where.service, where.limit)}
     fresh = totals.errors(
         (
@@ -70,7 +70,7 @@ def error_groups(view: View, where: Where) -> list[ErrorGroup]:
         elif before.last_seq < total.last_seq:
             before.merge(total)
             kept[key] = before
-    return totals.error_groups(kept.values(), lambda owner: _is_job(view, owner), where.limit)
+    return totals.error_groups(kept.values(), view.is_job, where.limit)
 
 
 def _kept(where: Where) -> bool:
@@ -100,7 +100,3 @@ def _errors(view: View, where: Where) -> list[tuple[int, Error]]:
                 break
     newest.reverse()
     return newest
-
-
-def _is_job(view: View, id: str) -> bool:
-    return isinstance(view.roots([id]).get(id), Job)

@@ -46,7 +46,7 @@ class Conditions:
         fragments: list[Fragment],
         matches: Matches,
         sought: Sought | None,
-        term: tuple[str, str] | None,
+        term: tuple[str, str, str] | None,
         everything: bool,
     ) -> None:
         self.fragment: Fragment = EVERYWHERE
@@ -56,7 +56,7 @@ class Conditions:
         self.sought = sought
         """What stands in every record that is in the list."""
         self.term = term
-        """Field and text, where nothing else is asked for: how many there are is then known."""
+        """Field, first and last text, where nothing else is asked for: how many there are is then known."""
         self.everything = everything
 
 
@@ -68,6 +68,7 @@ def conditions(view: View, number: int, where: Where) -> Conditions:
     for field, text in words:
         fragments.append(terms.has(number, field, [text]))
     others = 0
+    ranges: list[tuple[str, str, str]] = []
     if where.request_id is not None:
         others += 1
         fragments.append(view.owner_fragment(where.request_id))
@@ -76,10 +77,7 @@ def conditions(view: View, number: int, where: Where) -> Conditions:
         fragments.append(view.around_endpoint(where.endpoint))
     if where.status is not None and number in (REQUEST, FETCH):
         low, high = status_range(where.status)
-        if low == high:
-            words.append(("status", terms.text_of(low)))
-        else:
-            others += 1
+        ranges.append(("status", terms.text_of(low), terms.text_of(high)))
         fragments.append(terms.between(number, "status", terms.text_of(low), terms.text_of(high)))
     if where.since is not None:
         others += 1
@@ -91,8 +89,9 @@ def conditions(view: View, number: int, where: Where) -> Conditions:
         others += 1
         fragments.append(filtering.fragment(view, number, where.filter))
     matches = matcher(kind, where, view.endpoint_of, view.endpoint, view.process, view.now)
-    single = words[0] if len(words) == 1 and not others else None
-    return Conditions(fragments, matches, _sought(number, where), single, not words and not others)
+    ranges += [(field, text, text) for field, text in words]
+    single = ranges[0] if len(ranges) == 1 and not others else None
+    return Conditions(fragments, matches, _sought(number, where), single, not ranges and not others)
 
 
 def _sought(number: int, where: Where) -> Sought | None:

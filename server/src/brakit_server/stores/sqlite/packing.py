@@ -85,10 +85,6 @@ class Block:
         """Oldest first."""
         return (one for place in range(self.length) if (one := self.at(place)) is not None)
 
-    def of(self, slot: int) -> Iterator[Stored]:
-        """The records of one owner, by its slot in the segment."""
-        return (one for place, owner in enumerate(self.slots) if owner == slot and (one := self.at(place)) is not None)
-
 
 def packed(offsets: Sequence[int], slots: Sequence[int], records: Sequence[bytes]) -> bytes:
     """The data of a block: each record's place in the segment, its owner's slot, its length, and the records."""

@@ -145,14 +145,15 @@ def slower(kind: int, ms: float) -> Fragment:
     return _HOLDS + "AND field = 'kind')" + _LONG, [kind, ms]
 
 
-def count(connection: sqlite3.Connection, kind: int, field: str, text: str) -> int | None:
-    """In how many events of all segments the value occurs; None where that is not known without looking at them."""
-    if len(text) >= TEXT or _word(connection, kind, field, MANY) is not None:
+def count(connection: sqlite3.Connection, kind: int, field: str, low: str, high: str) -> int | None:
+    """In how many events of all segments a value from `low` to `high` occurs; None where that is not known without a look at them."""
+    if len(low) >= TEXT or _word(connection, kind, field, MANY) is not None:
         return None
-    word = _word(connection, kind, field, text)
-    if word is None:
-        return 0
-    found: int = connection.execute("SELECT coalesce(sum(n), 0) FROM posting WHERE term = ?", (word,)).fetchone()[0]
+    found: int = connection.execute(
+        "SELECT coalesce(sum(n), 0) FROM posting WHERE term IN "
+        "(SELECT id FROM word WHERE kind = ? AND field = ? AND text BETWEEN ? AND ?)",
+        (kind, field, low, high),
+    ).fetchone()[0]
     return found
 
 

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import msgspec
 import zstandard
 
 from brakit_server.answers import Run
@@ -15,7 +16,7 @@ from brakit_server.stores import Stored
 from brakit_server.stores.matching import EndpointOf
 from brakit_server.stores.sqlite import terms
 from brakit_server.stores.sqlite.folding import CAUSE, EVENTS, ROOT
-from brakit_server.stores.sqlite.kinds import KIND_BITS, MARK, ROOTS
+from brakit_server.stores.sqlite.kinds import JOB, KIND_BITS, MARK, ROOTS
 from brakit_server.stores.sqlite.packing import Block, Sought
 from brakit_server.stores.sqlite.tail import Tail
 from brakit_server.stores.sqlite.terms import Fragment
@@ -128,8 +129,11 @@ class View:
             for id, n, data in rows:
                 if id - low in ROOTS or (block := self._block(first, id - low, n, data)) is None:
                     continue
-                for owner, slot in owners:
-                    found[owner] += [each for each in block.of(slot) if each.entry.parent_request_id == owner]
+                of_slot = {slot: owner for owner, slot in owners}.get
+                for place, slot in enumerate(block.slots):
+                    wanted = of_slot(slot)
+                    if wanted is not None and (one := block.at(place)) is not None and one.entry.parent_request_id == wanted:
+                        found[wanted].append(one)
         for each, number in zip(self.stored, self.numbers, strict=True):
             cause = each.entry.parent_request_id
             if cause in found and number not in ROOTS:
@@ -146,9 +150,11 @@ class View:
             for number in ROOTS:
                 if (block := self._read(first, number)) is None:
                     continue
-                for id, slot in owners:
-                    for each in block.of(slot):
-                        _keep_root(found, id, each.entry)
+                of_slot = {slot: owner for owner, slot in owners}.get
+                for place, slot in enumerate(block.slots):
+                    id = of_slot(slot)
+                    if id is not None and (one := block.at(place)) is not None:
+                        _keep_root(found, id, one.entry)
         for each, number in zip(self.stored, self.numbers, strict=True):
             if number in ROOTS and each.entry.id in wanted:
                 _keep_root(found, each.entry.id, each.entry)
@@ -160,7 +166,9 @@ class View:
         for first in self._places([id], CAUSE):
             for number in ROOTS:
                 if (block := self._read(first, number)) is not None:
-                    found += [each for each in block.all() if each.entry.parent_request_id == id]
+                    places = block.holding(Sought(msgspec.json.encode(id)))
+                    named = [one for place in places if (one := block.at(place)) is not None]
+                    found += [each for each in named if each.entry.parent_request_id == id]
         found += [
             each
             for each, number in zip(self.stored, self.numbers, strict=True)
@@ -185,6 +193,15 @@ class View:
                 self._endpoints.clear()
             self._endpoints[id] = self._stored_endpoint(id)
         return self._endpoints[id]
+
+    def is_job(self, id: str) -> bool:
+        """Whether the owner of that id is a job."""
+        found = self.connection.execute(
+            "SELECT word.kind FROM owned JOIN word ON word.id = owned.endpoint "
+            "WHERE owned.owner = ? AND owned.role & ? AND owned.segment < ?",
+            (self._keys.owner(id), ROOT, self.end),
+        ).fetchone()
+        return found[0] == JOB if found is not None else isinstance(self.roots([id]).get(id), Job)
 
     def owner_fragment(self, id: str) -> Fragment:
         """Segments that hold anything of a request or job."""
