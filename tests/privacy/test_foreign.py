@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
+import sqlite3
 import string
 import time
 import urllib.request
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from brakit.events import KINDS, PARTS, RESOURCE, Field, Shape, camel
 from tests.line.processes import Server, wait_for
@@ -146,9 +149,28 @@ def test_no_file_has_one(server: Server) -> None:
     server.process.stop()
     files = [path for path in Path(server.data).rglob("*") if path.is_file()]
     stored = b"".join(path.read_bytes() for path in files)
+    # What is compressed could hold anything: it is looked at as well.
+    packed = _unpacked(Path(server.data))
+    assert packed
+    stored += b"".join(packed)
     assert stored.count(b"****") > 200
     assert _leaks(stored) == []
     assert _leaks(server.process.log.read_bytes()) == []
+
+
+def _unpacked(folder: Path) -> list[bytes]:
+    """The content of every compressed cell of every database below the folder."""
+    found = []
+    for path in folder.rglob("*.db"):
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+                cells = (cell for row in connection.execute(f"SELECT * FROM {table}") for cell in row)
+                found += [
+                    zstandard.ZstdDecompressor().decompress(cell, max_output_size=2**28)
+                    for cell in cells
+                    if type(cell) is bytes and cell.startswith(zstandard.FRAME_HEADER)
+                ]
+    return found
 
 
 def test_what_belongs_together_stays_together() -> None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any
 
-    from brakit.guard import Call
+    from brakit.guard import Call, Failures
     from brakit.instrumentations._exchange import Exchange
     from brakit.patch import Patches
 
@@ -32,19 +32,19 @@ def called(call: Call) -> Generator[None, Any, None]:
         exchange.prefix = scope.get("root_path", "") if environ is None else environ.get("SCRIPT_NAME", "")
         try:
             response = yield
-            note(exchange, response)
+            note(exchange, response, call.client.failures)
         except Raised as raised:
             exchange.caught(raised.error, "django")
             exchange.end()
 
 
-def note(exchange: Exchange, response: Any) -> None:
+def note(exchange: Exchange, response: Any, failures: Failures) -> None:
     headers = [*response.items(), *(("Set-Cookie", cookie.OutputString()) for cookie in response.cookies.values())]
     exchange.start(response.status_code, headers)
     if not response.streaming:
         exchange.sending(response.content)
     elif not response.is_async:
         # As a server would read it: each step belongs to the request, which lasts until the last one.
-        response.streaming_content = _wsgi.Answer(exchange, response.streaming_content, "django")
+        response.streaming_content = _wsgi.Answer(exchange, response.streaming_content, "django", _wsgi.Looks(failures))
         return
     exchange.end()
