@@ -248,6 +248,34 @@ def test_a_client_that_leaves(client: Client, events: Events) -> None:
     assert (data["statusCode"], data["cancelled"], data["responseSize"]) == (200, True, 3)
 
 
+def test_an_answer_that_nobody_closes(client: Client, events: Events) -> None:
+    def app(environ: Json, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Length", "3")])
+        yield b"one"
+
+    answer = iter(outermost(client, app)(environ_of(), lambda status, headers, exc_info=None: None))
+    assert next(answer) == b"one"
+    data = events()[0]["data"]
+    assert (data["statusCode"], data["responseSize"], "cancelled" in data) == (200, 3, False)
+    del answer
+    # How long the answer was held after that depends on the machine: a span says so where it was long.
+    assert events("request") == []
+
+
+def test_a_stream_that_nobody_closes(client: Client, events: Events) -> None:
+    def app(environ: Json, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", list(TEXT))
+        yield b"one"
+        yield b"two"
+
+    answer = iter(outermost(client, app)(environ_of(), lambda status, headers, exc_info=None: None))
+    assert next(answer) == b"one"
+    assert events() == []
+    del answer
+    data = events()[0]["data"]
+    assert (data["statusCode"], data["responseSize"], data["cancelled"]) == (200, 3, True)
+
+
 def test_a_server_that_has_all_that_was_announced(client: Client, events: Events) -> None:
     def app(environ: Json, start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", [("Content-Length", "3")])

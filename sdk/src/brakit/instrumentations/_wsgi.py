@@ -112,7 +112,7 @@ class Looks:
         self.start = safe(failures, "wsgi.start", note_start)
         self.error = safe(failures, "wsgi.error", note_error)
         self.answered = safe(failures, "wsgi.answer", answered)
-        self.sending = safe(failures, "wsgi.sending", Exchange.sending)
+        self.sending = safe(failures, "wsgi.sending", sent)
         self.complete = safe(failures, "wsgi.finish", Exchange.complete)
         self.caught = safe(failures, "wsgi.caught", fail)
         self.closing = safe(failures, "wsgi.closing", closing)
@@ -270,6 +270,12 @@ class Answer:
         looks.sending(exchange, chunk)
         return chunk
 
+    def __del__(self) -> None:
+        # Test clients let go of an answer that they have neither read to its end nor closed.
+        if not self.exchange.over:
+            self.looks.closing(self.exchange)
+            self.looks.end(self.exchange)
+
     def close(self) -> None:
         exchange = self.exchange
         looks = self.looks
@@ -285,6 +291,13 @@ class Answer:
         finally:
             looks.end(exchange)
             enter(before)
+
+
+def sent(exchange: Exchange, chunk: bytes) -> None:
+    """A step of the answer. With the last byte that was announced it is complete: who does not ask for more need not close it."""
+    exchange.sending(chunk)
+    if chunk and exchange.whole():
+        exchange.complete()
 
 
 def closing(exchange: Exchange) -> None:
