@@ -104,7 +104,7 @@ class Server:
         before = ""
         while True:
             page = self.get(f"{kind}?{query}{before}")
-            found += page[kind]
+            found += page["requests" if kind == "requests" else "entries"]
             if not page.get("next"):
                 return found
             before = f"&before={page['next']}"

@@ -34,13 +34,16 @@ class Pipeline:
         self.started_at = time.time() * 1000
         self.rejected = 0
         self.meters = Meters()
-        self.store: Store = SqliteStore(
+        store = SqliteStore(
             config.database,
             durability=config.durability,
             max_bytes=config.max_bytes,
             max_age_days=config.max_age_days,
             endpoint_of=key_of,
         )
+        self.store: Store = store
+        self.refusing: str | None = store.read_only
+        """Why the store did not take what came last; None where it did."""
         self.stream = Stream(self.store)
         self.engine = Engine(
             self.store,
@@ -54,8 +57,13 @@ class Pipeline:
     async def accept(self, outcome: Outcome) -> None:
         """Store what is good, judge it, show it; return when it is durable. Raises `StoreUnavailable`."""
         self.rejected += outcome.rejected_count
-        with self.meters.committing():
-            stored = await self.store.append(outcome.batch)
+        try:
+            with self.meters.committing():
+                stored = await self.store.append(outcome.batch)
+        except StoreUnavailable as error:
+            self.refusing = str(error)
+            raise
+        self.refusing = None
         self.meters.stored(len(stored), (each.reason for each in outcome.rejected), outcome.rejected_count)
         self.stream.publish(stored)
         try:

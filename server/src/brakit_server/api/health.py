@@ -40,6 +40,8 @@ async def health(request: Request) -> answers.Health:
                 dropped[reason] = dropped.get(reason, 0) + count
     except StoreUnavailable as error:
         problems.append(f"The store is unavailable: {error}")
+    if pipeline.refusing is not None:
+        problems.append(f"The store takes no events: {pipeline.refusing}")
     if ceiling.is_reached():
         problems.append("The server has as much in memory as it may: SDKs are asked to wait")
     problems += [f"The rule {notice.rule} is set aside: {notice.reason}" for notice in pipeline.engine.judge.notices]
