@@ -191,7 +191,9 @@ def _shape(
 def _sites(queries: list[Query]) -> dict[str, int]:
     sites = [query.call_site for query in queries if query.call_site is not None]
     counted = Counter([(site.file, site.line, site.function) for site in sites])
-    return {"\n".join((_line(file), str(line), _line(function))): n for (file, line, function), n in counted.most_common(SITES)}
+    return _first(
+        {"\n".join((_line(file), str(line), _line(function))): n for (file, line, function), n in counted.items()}, SITES
+    )
 
 
 def _line(text: str) -> str:
@@ -317,7 +319,7 @@ def _endpoints(
             counted[endpoint] += times
         elif missing is not None:
             missing.setdefault(owner, []).append((key, times))
-    return dict(counted.most_common(ENDPOINTS))
+    return _first(counted, ENDPOINTS)
 
 
 def _most(one: dict[str, int], other: dict[str, int], limit: int) -> dict[str, int]:
@@ -325,7 +327,12 @@ def _most(one: dict[str, int], other: dict[str, int], limit: int) -> dict[str, i
         return one
     both = Counter(one)
     both.update(other)
-    return dict(both.most_common(limit)) if len(both) > limit else dict(both)
+    return _first(both, limit)
+
+
+def _first(counts: dict[str, int], limit: int) -> dict[str, int]:
+    # Few need it, and picking the largest costs more than all the counting.
+    return {name: counts[name] for name in _ordered(counts)[:limit]} if len(counts) > limit else dict(counts)
 
 
 def _less(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:

@@ -15,8 +15,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from brakit_server.records import Log
 from brakit_server.stores import StoreRefused, StoreUnavailable, Where
-from brakit_server.stores.sqlite import SqliteStore, schema, tail
+from brakit_server.stores.matching import plain_endpoint
+from brakit_server.stores.sqlite import SqliteStore, groups, lists, reader, schema, tail
+from brakit_server.stores.sqlite.kinds import LOG
+from brakit_server.stores.sqlite.view import State, View
 
 NOW = 1_790_000_000_000.0
 
@@ -315,3 +319,29 @@ async def test_a_process_is_known_after_a_crash(tmp_path: Path, make: Any, batch
     assert await again.runs() == before
     assert (before[0].events, before[0].pid) == (3, 7)
     await again.close()
+
+
+async def test_what_becomes_a_segment_between_two_looks_counts_once(tmp_path: Path, make: Any, batch: Any) -> None:
+    """A reader takes the tail, then the file; meanwhile the tail may have gone into the file."""
+    store = SqliteStore(tmp_path / "b.db")
+    await store.append(batch(*(make.log("r1") for _ in range(5)), make.query("r1"), make.error("r1"), make.request("r1")))
+    keeper = store._keeper
+    state = State(keeper.tail, len(keeper.tail.stored), keeper.counts, keeper.runs)
+    await store._write(keeper.fold_now, alone=True)
+    assert keeper.tail.stored == []
+
+    def look(connection: sqlite3.Connection) -> tuple[Any, ...]:
+        view = View(connection, state, keeper.keys, plain_endpoint, NOW / 1000)
+        where = Where(service="shop")
+        return (
+            lists.page(view, LOG, Log, where).total,
+            len(lists.page(view, LOG, Log, Where(level="info")).entries),
+            len(view.since(0, 100)),
+            len(view.owned(["r1"])["r1"]),
+            groups.query_shapes(view, where)[0].count,
+            groups.error_groups(view, where)[0].count,
+            reader.counts(view, 0.0),
+        )
+
+    assert await store._reader.read(look) == (5, 5, 8, 7, 1, 1, {"request": 1, "db.query": 1, "log": 5, "error": 1})
+    await store.close()

@@ -200,7 +200,7 @@ def _known(view: View, number: int, found: Conditions) -> int | None:
         return view.counts.get(number, 0)
     if found.term is None:
         return None
-    count = terms.count(view.connection, number, *found.term)
+    count = terms.count(view.connection, view.end, number, *found.term)
     if count is None:
         return None
     return count + sum(number == kind and found.matches(each.entry) for each, kind in zip(view.stored, view.numbers, strict=True))

@@ -88,7 +88,11 @@ def found_in(number: int, entries: Sequence[Entry], groups: Groups, endpoint_of:
                 _add(words, (field, value), len(group), longest)
     derived: Iterable[tuple[str, object, int]] = ()
     if number == REQUEST:
-        derived = (("endpoint", endpoint_of(entry), place) for place, entry in enumerate(entries))  # type: ignore[arg-type]
+        ends: dict[str, list[float]] = defaultdict(list)
+        for entry, ms in zip(entries, times, strict=True):
+            ends[endpoint_of(entry)].append(ms)  # type: ignore[arg-type]
+        for endpoint, some in ends.items():
+            _add(words, ("endpoint", endpoint), len(some), max(some))
     elif number == ERROR:
         derived = (("group", group_key(entry), place) for place, entry in enumerate(entries))  # type: ignore[arg-type]
     elif number in FAILING:
@@ -145,14 +149,14 @@ def slower(kind: int, ms: float) -> Fragment:
     return _HOLDS + "AND field = 'kind')" + _LONG, [kind, ms]
 
 
-def count(connection: sqlite3.Connection, kind: int, field: str, low: str, high: str) -> int | None:
-    """In how many events of all segments a value from `low` to `high` occurs; None where that is not known without a look at them."""
+def count(connection: sqlite3.Connection, end: int, kind: int, field: str, low: str, high: str) -> int | None:
+    """In how many events of the segments before `end` a value from `low` to `high` occurs; None where only a look at them tells."""
     if len(low) >= TEXT or _word(connection, kind, field, MANY) is not None:
         return None
     found: int = connection.execute(
-        "SELECT coalesce(sum(n), 0) FROM posting WHERE term IN "
+        "SELECT coalesce(sum(n), 0) FROM posting WHERE segment < ? AND term IN "
         "(SELECT id FROM word WHERE kind = ? AND field = ? AND text BETWEEN ? AND ?)",
-        (kind, field, low, high),
+        (end, kind, field, low, high),
     ).fetchone()[0]
     return found
 
