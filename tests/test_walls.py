@@ -23,8 +23,8 @@ SERVER = ROOT / "server/src/brakit_server"
 # what it is made of (clocks, context, record), capture, buffer, transport; last the places that join.
 SDK_ROOMS = (
     "events", "native", "clocks", "sampling", "scrub", "entry_points", "config", "activation", "guard", "context", "record",
-    "callsite", "errors", "patch", "buffer", "sensitive", "pairs", "phrases", "quoting", "redact", "sqltext", "sql", "conform",
-    "parts", "fragments", "wire", "connection", "discovery", "revision", "transport", "client", "api", "instrumentations", "__init__",
+    "callsite", "errors", "patch", "buffer", "sensitive", "pairs", "phrases", "quoting", "redact", "sqltext", "sql", "inputs", "masked",
+    "conform", "parts", "fragments", "wire", "connection", "discovery", "revision", "transport", "client", "api", "instrumentations", "__init__",
     "doctor", "__main__",
 )  # fmt: skip
 SERVER_ROOMS = (

@@ -55,6 +55,14 @@ export interface Cookie {
   expires?: boolean;
 }
 
+/** A secret that was masked: where it stood and what it looked like, never the value. */
+export interface Masked {
+  place: string;
+  name?: string;
+  look?: string;
+  length?: string;
+}
+
 /** One database statement. */
 export interface Query {
   id: string;
@@ -87,6 +95,7 @@ export interface Query {
   transactionMark?: string;
   lazyLoad?: string;
   system?: string;
+  literalsFromRequest?: boolean;
 }
 
 /** One outgoing HTTP call, its redirects included. */
@@ -126,6 +135,7 @@ export interface Log {
   exception?: ExceptionText;
   errorId?: string;
   fields?: Record<string, string>;
+  masked?: Masked[];
 }
 
 /** One exception. */
@@ -197,6 +207,7 @@ export interface Request {
   messagesSent?: number;
   cancelled?: boolean;
   parentFetchId?: string;
+  masked?: Masked[];
 }
 
 /** A named stretch of work inside a request: `brakit.span(...)`, or a request's background tasks. */
@@ -499,6 +510,7 @@ export interface LabeledRequest {
   messagesSent?: number;
   cancelled?: boolean;
   parentFetchId?: string;
+  masked?: Masked[];
   category: string;
   label: string;
   sourcePage?: string;

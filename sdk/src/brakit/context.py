@@ -60,6 +60,7 @@ class Owner:
     """
 
     __slots__ = (
+        "body",
         "envelope",
         "exchange",
         "finished",
@@ -72,6 +73,7 @@ class Owner:
         "request_id",
         "seen",
         "trace_id",
+        "url",
     )
 
     def __init__(self, id: str, request_id: str | None, trace_id: str, root: Owner | None) -> None:
@@ -91,6 +93,9 @@ class Owner:
         self.seen: dict[object, Report] = {}
         # What is being answered, until the app's call is over: a framework inside another finds it here.
         self.exchange: Any = None
+        # What the client has sent, for as long as events of the request are on their way.
+        self.url: str | None = None
+        self.body: Any = None
         # What stands around the events that it owns, as JSON; made on the sender's thread.
         self.envelope: str | None = None
 

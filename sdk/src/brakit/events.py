@@ -123,7 +123,28 @@ COOKIE = Shape(
     Field("expires", "boolean", "Has `Expires` or `Max-Age`."),
 )
 
-PARTS = (CALLSITE, FRAME, CAUSE, EXCEPTION, COOKIE)
+MASKED = Shape(
+    "masked",
+    "Masked",
+    "A secret that was masked: where it stood and what it looked like, never the value.",
+    Field(
+        "place",
+        "string",
+        "Which text it stood in: the field's name on the wire.",
+        required=True,
+        enum=("url", "requestBody", "responseBody", "message", "fields"),
+    ),
+    Field("name", "string", "The name that it stood under; empty when it was known by its look alone."),
+    Field(
+        "look",
+        "string",
+        "What it looked like: `hidden` by the app itself, `words` of a sentence or label, a password's `hash`, a `key` of a known kind,"
+        " `user info` of a URL, a `number`, or `text`.",
+    ),
+    Field("length", "string", "`short` below 8 characters, `medium` below 32, `long`."),
+)
+
+PARTS = (CALLSITE, FRAME, CAUSE, EXCEPTION, COOKIE, MASKED)
 
 # Kinds: what stands in an event's `type`.
 
@@ -165,6 +186,11 @@ QUERY = Shape(
     ),
     Field("lazy_load", "string", "Class and attribute of the ORM whose first use issued it, e.g. `Order.items`."),
     Field("system", "string", "Database, in OpenTelemetry's `db.system.name`: postgresql, mysql, sqlite, …"),
+    Field(
+        "literals_from_request",
+        "boolean",
+        "True when literals in the statement's text are values of the request, other ones in other requests.",
+    ),
 )
 
 FETCH = Shape(
@@ -201,6 +227,7 @@ LOG = Shape(
     Field("exception", "exception", "The exception in flight, when the record carries one."),
     Field("error_id", "string", "Id of the error event of that exception."),
     Field("fields", "object", "Structured fields (`extra`), as text."),
+    Field("masked", "masked[]", "What was masked in message and fields."),
 )
 
 ERROR = Shape(
@@ -259,6 +286,7 @@ REQUEST = Shape(
     Field("messages_sent", "integer", "WebSocket: messages to the client."),
     Field("cancelled", "boolean", "The client left before the response was out."),
     Field("parent_fetch_id", "string", "`fetchId` of the call in another process that made this request."),
+    Field("masked", "masked[]", "What was masked in URL and bodies."),
 )
 
 SPAN = Shape(

@@ -156,6 +156,8 @@ class Fragments:
             if system in NO_SQL or type(sql) is not str or len(sql) > MAX_KEPT:
                 return None
             data = {"sql": sql, "source": source, "system": system, "model": model, "lazy_load": lazy_load}
+            if model is None and self.wire.inputs.in_text(sql, record.owner, site):
+                data["literals_from_request"] = True
             # With the code, so that its id stays its own.
             known = self.queries.put(key, (self.common(record, data), code))
         owner = record.owner
@@ -189,7 +191,12 @@ class Fragments:
         known = self.logs.get(key)
         if known is None:
             known = self.logs.put(key, self.common(record, {"level": level, "logger": logger, "message": ""}, "message"))
-        own = quoted(redact.text(message(data["message"], data.get("args"))))
+        said = message(data["message"], data.get("args"))
+        shown = redact.text(said)
+        if shown != said:
+            # What was masked is described.
+            return None
+        own = quoted(shown)
         return LOG, (_around(record.owner), known), (record.started + offset) // 1000, own, len(own) + len(known) + ROW
 
     def fetch(self, record: Record, offset: int) -> Piece | None:
@@ -249,6 +256,9 @@ class Fragments:
             "null" if parent is None else quoted(redact.text(plain_text(parent, MAX_NAME))),
             "true" if data.get("cancelled") else "null",
         )
+        if redact.MASK in url or redact.MASK in values[6] or redact.MASK in values[7]:
+            # What was masked is described.
+            return None
         own = _trimmed(values)
         parts: tuple[str, ...] = (around, known, request[0], answered[0])
         if owner.request_id != owner.id:

@@ -6,6 +6,7 @@ import zlib
 
 from brakit import redact
 from brakit.conform import MAX_NAME, MAX_TEXT, MAX_URL, clean, plain_text, uncut
+from brakit.masked import described
 from brakit.record import MAX_BODY, TEXT_TYPES
 from brakit.sensitive import strength
 
@@ -30,6 +31,16 @@ def fields(fields: dict[str, object] | None) -> dict[str, str] | None:
     if not fields:
         return None
     return redact.object({plain_text(name, MAX_NAME): plain_text(value, 2048) for name, value in fields.items()})
+
+
+def masked_fields(fields: dict[str, object]) -> list[dict[str, str]]:
+    """What `fields` masks whole, as the fields of `events.MASKED`."""
+    found = []
+    for name, value in fields.items():
+        key, text = plain_text(name, MAX_NAME), plain_text(value, 2048)
+        if text and strength(key) and redact.object({key: text}).get(key) == redact.MASK != text:
+            found.append({"place": "fields", "name": key[:64], **described(text, key)})
+    return found
 
 
 def message(message: object, args: object) -> str:
@@ -65,6 +76,12 @@ def first(headers: dict[str, list[str]], name: str) -> str:
 
 def body(body: object, content_type: str, encoding: str) -> str | None:
     """The text of a body, scrubbed; None for one that is no text."""
+    text = plain_body(body, content_type, encoding)
+    return None if text is None else redact.body(text, content_type)
+
+
+def plain_body(body: object, content_type: str, encoding: str) -> str | None:
+    """The text of a body as it came: not to leave this process."""
     if type(body) is not bytes or not body or (content_type and not any(word in content_type.lower() for word in TEXT_TYPES)):
         return None
     encoding = encoding.strip().lower()
@@ -87,7 +104,7 @@ def body(body: object, content_type: str, encoding: str) -> str | None:
         text = body[:MAX_BODY].decode("utf-8", "replace")
     if len(body) >= MAX_BODY:
         text = uncut(text)
-    return redact.body(clean(text, MAX_BODY), content_type)
+    return clean(text, MAX_BODY)
 
 
 def is_static(path: str) -> bool:

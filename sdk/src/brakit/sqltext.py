@@ -11,7 +11,7 @@ _END_OF_STRING = (
     r"|BETWEEN|UNION|COLLATE|ESCAPE|ASC|DESC)\b)"
 )
 """What follows a quote that ends a string although a backslash stands before it, as in `LIKE ? ESCAPE '\\'`."""
-_TOKENS = re.compile(
+TOKENS = re.compile(
     r"(?P<space>\s+)"
     r"|(?P<comment>--[^\n]*|\#[ \t][^\n]*|/\*[^*]*(?:\*(?!/)[^*]*)*(?:\*/|\Z))"
     rf"|(?P<string>(?:[eEnNbBxX]|[uU]&)?'[^'\\]*(?:(?:''|\\'(?!{_END_OF_STRING})|\\(?='{_END_OF_STRING})|\\[^']|\\\Z)[^'\\]*)*(?:'|\Z))"
@@ -66,7 +66,7 @@ KEYWORDS = frozenset(
         *("UNION", "UNIQUE", "UPDATE", "USING", "VACUUM", "VALUES", "WHEN", "WHERE", "WITH"),
     )
 )
-_LIMITS = frozenset(("LIMIT", "OFFSET", "FETCH", "FIRST", "NEXT", "TOP"))
+LIMITS = frozenset(("LIMIT", "OFFSET", "FETCH", "FIRST", "NEXT", "TOP"))
 _OPERATORS = frozenset(("=", "<", ">", "<=", ">=", "<>", "!=", "<=>", "LIKE", "ILIKE"))
 _PLAIN_NAME = re.compile(r'"[^\W\d][\w$ .#-]*"')
 _BEFORE_NAMES = frozenset(("FROM", "JOIN", "INTO", "UPDATE", "TABLE", "SELECT", "."))
@@ -84,7 +84,7 @@ class Token:
 
 def read(sql: str) -> tuple[list[Token], str]:
     """The significant tokens, and the text with its literals masked."""
-    found = [(match.lastgroup or "", match[0]) for match in _TOKENS.finditer(sql)]
+    found = [(match.lastgroup or "", match[0]) for match in TOKENS.finditer(sql)]
     quotes = _quotes(found) if '"' in sql else ""
     tokens: list[Token] = []
     out: list[str] = []
@@ -108,7 +108,7 @@ def read(sql: str) -> tuple[list[Token], str]:
                 masked = " " + masked  # side by side they would read as one string with a quote in it
             kind, text = "value", "?"
         elif kind == "number":
-            masked = text if last in _LIMITS and len(text) <= 6 else "?"
+            masked = text if last in LIMITS and len(text) <= 6 else "?"
             kind, text = "value", "?"
         elif kind == "placeholder":
             kind, text = "value", "?"

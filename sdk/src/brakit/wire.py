@@ -12,6 +12,8 @@ from brakit.callsite import is_own
 from brakit.clocks import clock, wall
 from brakit.conform import MAX_NAME, MAX_TEXT, MAX_URL, clean, conform, integer, plain_text, slim
 from brakit.events import KINDS
+from brakit.inputs import Inputs
+from brakit.masked import MAX_SEEN, seen
 from brakit.scrub import scrubbers
 
 TYPE_CHECKING = False
@@ -62,6 +64,7 @@ class Wire:
         self.methods: dict[str, Callable[[dict[str, Any]], dict[str, object] | None]] = {
             kind.name: getattr(self, "_" + kind.name.replace(".", "_")) for kind in KINDS
         }
+        self.inputs = Inputs()
         self.fragments = fragments.Fragments(self)
         self.offset = wall() - clock()
 
@@ -149,6 +152,12 @@ class Wire:
             data["callsite"] = self.site(record.site)
         elif type(data.get("callsite")) is tuple:
             data["callsite"] = self.place(data["callsite"])  # type: ignore[arg-type]
+        if (
+            record.kind == "db.query"
+            and data.get("model") is None
+            and self.inputs.in_text(data.get("sql"), record.owner, record.site)
+        ):
+            data["literals_from_request"] = True
         method = self.methods.get(record.kind)
         known = method(data) if method is not None else None
         took = TOOK.get(record.kind)
@@ -233,8 +242,14 @@ class Wire:
         self._error_text(data)
 
     def _log(self, data: dict[str, Any]) -> None:
-        data["message"] = redact.text(parts.message(data.pop("message"), data.pop("args", None)))
-        data["fields"] = parts.fields(data.get("fields"))
+        message = parts.message(data.pop("message"), data.pop("args", None))
+        data["message"] = redact.text(message)
+        masked = seen(message, data["message"], "message")
+        given = data.get("fields")
+        data["fields"] = parts.fields(given)
+        if given and data["fields"] and any(map(redact.MASK.__eq__, data["fields"].values())):
+            masked += parts.masked_fields(given)
+        data["masked"] = masked[:MAX_SEEN] or None
         error = data.pop("error", None)
         if error is not None:
             data["error_id"] = self.id_of(error)
@@ -283,16 +298,23 @@ class Wire:
     def _request(self, data: dict[str, Any]) -> None:
         request, response = parts.headers(data.pop("headers", ())), parts.headers(data.pop("response_headers", ()))
         data["cookies"] = redact.cookies(response.get("set-cookie", [])) or None
-        for field, headers, body in (
-            ("request_body", request, data.get("request_body")),
-            ("response_body", response, data.get("response_body")),
+        masked = []
+        for field, place, headers, body in (
+            ("request_body", "requestBody", request, data.get("request_body")),
+            ("response_body", "responseBody", response, data.get("response_body")),
         ):
             if body is not None:
-                data[field] = parts.body(body, parts.first(headers, "content-type"), parts.first(headers, "content-encoding"))
+                content_type = parts.first(headers, "content-type")
+                text = parts.plain_body(body, content_type, parts.first(headers, "content-encoding"))
+                data[field] = None if text is None else redact.body(text, content_type)
+                if text is not None:
+                    masked += seen(text, data[field], place)
         data["headers"] = self.request_headers(request)
         data["response_headers"] = self.response_headers(response)
         data["path"] = redact.url(plain_text(data["path"], MAX_URL))
-        data["url"] = redact.url(plain_text(data["url"], MAX_URL))
+        url = plain_text(data["url"], MAX_URL)
+        data["url"] = redact.url(url)
+        data["masked"] = seen(url, data["url"], "url") + masked or None
         data["method"] = self.method(data["method"])
         if data.get("route") is not None:
             data["route"] = plain_text(data["route"], MAX_URL)

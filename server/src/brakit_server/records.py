@@ -96,6 +96,19 @@ class Cookie(Part, kw_only=True):
     """Has `Expires` or `Max-Age`."""
 
 
+class Masked(Part, kw_only=True):
+    """A secret that was masked: where it stood and what it looked like, never the value."""
+
+    place: str
+    """Which text it stood in: the field's name on the wire."""
+    name: str | None = None
+    """The name that it stood under; empty when it was known by its look alone."""
+    look: str | None = None
+    """What it looked like: `hidden` by the app itself, `words` of a sentence or label, a password's `hash`, a `key` of a known kind, `user info` of a URL, a `number`, or `text`."""
+    length: str | None = None
+    """`short` below 8 characters, `medium` below 32, `long`."""
+
+
 class Query(Entry, kw_only=True):
     """One database statement."""
 
@@ -145,6 +158,8 @@ class Query(Entry, kw_only=True):
     """Class and attribute of the ORM whose first use issued it, e.g. `Order.items`."""
     system: str | None = None
     """Database, in OpenTelemetry's `db.system.name`: postgresql, mysql, sqlite, …"""
+    literals_from_request: bool | None = None
+    """True when literals in the statement's text are values of the request, other ones in other requests."""
 
 
 class Fetch(Entry, kw_only=True):
@@ -189,6 +204,8 @@ class Log(Entry, kw_only=True):
     """Id of the error event of that exception."""
     fields: dict[str, str] | None = None
     """Structured fields (`extra`), as text."""
+    masked: list[Masked] | None = None
+    """What was masked in message and fields."""
 
 
 class Error(Entry, kw_only=True):
@@ -280,6 +297,8 @@ class Request(Entry, kw_only=True):
     """The client left before the response was out."""
     parent_fetch_id: str | None = None
     """`fetchId` of the call in another process that made this request."""
+    masked: list[Masked] | None = None
+    """What was masked in URL and bodies."""
 
 
 class Span(Entry, kw_only=True):

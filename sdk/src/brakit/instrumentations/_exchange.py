@@ -109,6 +109,8 @@ class Exchange(Record):
         self.response = Body()
         self.known: dict[str, object] | None = None
         owner.exchange = self
+        owner.url = url
+        owner.body = self.request
         if client.sampler is not None:
             owner.muted = client.sampler.decide("/", path)
         self.before = context.enter(owner)
