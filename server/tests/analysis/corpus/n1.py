@@ -11,8 +11,19 @@ HAND = "SELECT id, name FROM items WHERE order_id = "
 IN = "SELECT id, name FROM items WHERE order_id IN ({})"
 
 
+PARENTS = "SELECT id, name FROM orders"
+
+
 def _loop(make: Any, count: int, **more: Any) -> list[Any]:
-    return [make.query(params=f"p{n}", **more) for n in range(count)]
+    queries = []
+    for n in range(count):
+        queries.append(make.query(params=f"p{n}", **more))
+        make.now += max(0.0, more.get("ms", 1.0) - 1)
+    return queries
+
+
+def _parents(make: Any, rows: int, **more: Any) -> Any:
+    return make.query(PARENTS, "p", table="orders", row_count=rows, site=("app/orders.py", 40, "list_orders"), **more)
 
 
 def lazy_load_in_a_loop(make: Any) -> Labelled:
@@ -38,7 +49,10 @@ def lazy_load_of_django(make: Any) -> Labelled:
 
 def lazy_loads_of_two_attributes_on_one_line(make: Any) -> Labelled:
     queries = [make.query(params=f"p{n}", lazy_load=f"Order.{'items' if n % 2 else 'notes'}") for n in range(8)]
-    return [make.request(), *queries], [("n1", "warning", ("selectinload(Parent.children)",))]
+    return [make.request(), *queries], [
+        ("n1", "info", ("selectinload(Order.items)",)),
+        ("n1", "info", ("selectinload(Order.notes)",)),
+    ]
 
 
 def three_are_enough_with_parameters(make: Any) -> Labelled:
@@ -50,7 +64,35 @@ def costly(make: Any) -> Labelled:
 
 
 def many(make: Any) -> Labelled:
-    return [make.request(), *_loop(make, 20, ms=0.01)], [("n1", "critical", ("20 times",))]
+    return [make.request(), *_loop(make, 20, ms=0.01)], [("n1", "warning", ("20 times", "another machine it costs 9.5 ms"))]
+
+
+def very_many(make: Any) -> Labelled:
+    return [make.request(), *_loop(make, 60, ms=0.01)], [("n1", "critical", ("60 times",))]
+
+
+def two_lazy_loads_for_two_parents(make: Any) -> Labelled:
+    entries = [make.request(), _parents(make, 2, model="Order"), *_loop(make, 2, lazy_load="Order.items", row_count=3)]
+    return entries, [
+        ("n1", "info", ("2 times", ".options(selectinload(Order.items)) on the query at app/orders.py:40", "2 rows"))
+    ]
+
+
+def lists_of_django(make: Any) -> Labelled:
+    parents = _parents(make, 9, source="django", model="Order")
+    words = ('.prefetch_related("items") on the query at app/orders.py:40',)
+    return [make.request(), parents, *_loop(make, 5, lazy_load="Order.items", source="django", row_count=3)], [
+        ("n1", "info", words)
+    ]
+
+
+def in_a_job(make: Any) -> Labelled:
+    return [make.job("j1"), *_loop(make, 8, owner="j1")], [("n1", "warning", ("in one run",))]
+
+
+def side_by_side(make: Any) -> Labelled:
+    queries = [make.query(params=f"p{n}", ms=20.0) for n in range(5)]
+    return [make.request(), *queries], [("n1", "warning", ("24 ms of 100 ms",))]
 
 
 def cheap(make: Any) -> Labelled:
@@ -196,6 +238,43 @@ def not_pages_by_key(make: Any) -> Labelled:
 
 def not_failed_attempts(make: Any) -> Labelled:
     return [make.request(), *_loop(make, 6, error="OperationalError: locked"), make.query(params="p")], []
+
+
+def not_two_objects_loaded_each_by_itself(make: Any) -> Labelled:
+    single = {"table": "orders", "row_count": 1, "model": "Order"}
+    entries = [make.request(), *_loop(make, 2, sql="SELECT id, name FROM orders WHERE id = ?", site=OTHER_SITE, **single)]
+    return [*entries, *_loop(make, 2, lazy_load="Order.items")], []
+
+
+def not_two_rows_of_something_else(make: Any) -> Labelled:
+    return [make.request(), _parents(make, 2, model="Customer"), *_loop(make, 2, lazy_load="Order.items")], []
+
+
+def not_the_reading_of_a_cursor(make: Any) -> Labelled:
+    return [make.request(), *_loop(make, 8, sql="FETCH FORWARD 100 FROM c WHERE ? = ?", operation="SELECT")], []
+
+
+def not_polling_for_what_is_new(make: Any) -> Labelled:
+    entries = [make.job("j1", ms=9000)]
+    for n in range(6):
+        entries.append(make.query("SELECT id FROM items WHERE created > ?", f"p{n}", owner="j1"))
+        make.now += 1500
+    return entries, []
+
+
+def not_pages_of_one_shop(make: Any) -> Labelled:
+    sql = "SELECT id, name FROM items WHERE shop = ? ORDER BY id LIMIT ? OFFSET ?"
+    pages = [make.query(sql, f"p{n}", row_count=rows) for n, rows in enumerate((50, 50, 50, 50, 7))]
+    return [make.request(), *pages], []
+
+
+def not_migrations(make: Any) -> Labelled:
+    return [make.job("j1", "migrate"), *_loop(make, 9, owner="j1")], []
+
+
+def not_the_set_up_of_a_test(make: Any) -> Labelled:
+    job = make.job("j1", "test_orders", source="pytest")
+    return [job, *_loop(make, 9, owner="j1", sql="INSERT INTO items (a) VALUES (?)")], []
 
 
 def not_savepoints(make: Any) -> Labelled:
