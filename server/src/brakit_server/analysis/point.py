@@ -9,6 +9,15 @@ import msgspec
 from brakit_server.analysis.timeline import Kind, Timeline, busy_ms, took_ms
 from brakit_server.records import Callsite, Fetch, Query, Request
 
+_DOCUMENTS = (
+    "application/json",
+    "application/problem+json",
+    "application/xml",
+    "application/xhtml",
+    "text/html",
+    "text/plain",
+    "text/xml",
+)
 _WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"})
 
 
@@ -50,6 +59,8 @@ class Point(msgspec.Struct, kw_only=True):
     """Tables that it wrote to."""
     size_bytes: int = 0
     """Of the response."""
+    document_bytes: int = 0
+    """The same of a response that its reader needs as a whole (JSON, HTML, XML, text); 0 for files and streams."""
     stream: bool = False
     """Open on purpose (server-sent events, WebSocket), or given up by the client: its duration says nothing."""
     cold: bool = False
@@ -91,7 +102,9 @@ def point_of(timeline: Timeline) -> Point:
         status, size, kind = root.status_code, root.response_size, "request"
         stream = bool(root.cancelled or root.messages_sent is not None or root.messages_received is not None)
         stream = stream or root.response_headers.get("content-type", "").startswith("text/event-stream")
+        document = size if size and not stream and _is_document(root) else 0
     else:
+        document = 0
         status, size, kind, stream = 200 if root.status in (None, "succeeded") else 500, 0, "job", False
     return Point(
         request_id=root.id,
@@ -110,9 +123,16 @@ def point_of(timeline: Timeline) -> Point:
         auth_checks=len(timeline.auth_checks),
         written=written,
         size_bytes=size,
+        document_bytes=document,
         stream=stream,
         top=_largest(timeline) if queries or fetches else None,
     )
+
+
+def _is_document(request: Request) -> bool:
+    headers = request.response_headers
+    kind = headers.get("content-type", "").lower()
+    return (kind.startswith(_DOCUMENTS) or "+json" in kind) and "content-disposition" not in headers
 
 
 def _largest(timeline: Timeline) -> Part | None:
