@@ -56,6 +56,7 @@ SEAM: dict[tuple[str, str], tuple[str, str]] = {
     ("instrumentations/_wsgi.py", "Answer.__getattr__"): (STANDS_IN, "getattr AttributeError name.startswith"),
     ("instrumentations/_wsgi.py", "Answer.__next__"): (STANDS_IN, "iter next looks.complete looks.caught looks.sending"),
     ("instrumentations/_wsgi.py", "Answer.close"): (STANDS_IN, "getattr close looks.closing looks.caught looks.end"),
+    ("instrumentations/_wsgi.py", "Answer.__del__"): (STANDS_IN, "self.looks.dropped"),
     ("instrumentations/_wsgi.py", "Input._note"): (STANDS_IN, ""),
     ("instrumentations/_wsgi.py", "Input.read"): (STANDS_IN, "self._note self._source.read"),
     ("instrumentations/_wsgi.py", "Input.readline"): (STANDS_IN, "self._note self._source.readline"),

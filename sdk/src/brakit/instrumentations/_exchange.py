@@ -71,6 +71,8 @@ class Exchange(Record):
 
     # What most exchanges leave as it is stands in the class. `Record` has slots, this has not.
     committed = False
+    continued = 0
+    """When the app went on after the last byte, where somebody else had the word in between; 0: at once."""
     deferred = False
     error: str | None = None
     find_route: Callable[[Any], str | None] | None = None
@@ -273,7 +275,7 @@ class Exchange(Record):
         self.owner.exchange = None
 
     def _background(self) -> None:
-        started = self.ended
+        started = self.continued or self.ended
         if not self.has_jobs and clock() - started > BACKGROUND_NS:
             span = Record("span", {"name": "background tasks", "span_id": context.new_span_id()}, started)
             span.owner = self.owner

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from brakit import errors
+from brakit.clocks import clock
 from brakit.context import current, enter
 from brakit.guard import _dress, run, safe
 from brakit.instrumentations._exchange import DASHBOARD, KEY, Exchange, Ids, dashboard, header, quoted
@@ -116,6 +117,7 @@ class Looks:
         self.complete = safe(failures, "wsgi.finish", Exchange.complete)
         self.caught = safe(failures, "wsgi.caught", fail)
         self.closing = safe(failures, "wsgi.closing", closing)
+        self.dropped = safe(failures, "wsgi.dropped", dropped)
         self.end = safe(failures, "wsgi.end", Exchange.end)
 
 
@@ -254,6 +256,8 @@ class Answer:
         exchange = self.exchange
         looks = self.looks
         before = enter(exchange.owner)
+        if exchange.finished and not exchange.continued:
+            exchange.continued = clock()
         try:
             if self.iterator is None:
                 self.iterator = iter(self.source)
@@ -271,10 +275,7 @@ class Answer:
         return chunk
 
     def __del__(self) -> None:
-        # Test clients let go of an answer that they have neither read to its end nor closed.
-        if not self.exchange.over:
-            self.looks.closing(self.exchange)
-            self.looks.end(self.exchange)
+        self.looks.dropped(self.exchange)
 
     def close(self) -> None:
         exchange = self.exchange
@@ -300,9 +301,19 @@ def sent(exchange: Exchange, chunk: bytes) -> None:
         exchange.complete()
 
 
+def dropped(exchange: Exchange) -> None:
+    """Nobody holds the answer any more. Test clients neither read it to its end nor close it."""
+    if not exchange.over:
+        closing(exchange)
+        exchange.end()
+
+
 def closing(exchange: Exchange) -> None:
     """The server asks for no more: because it has all that was announced, or because the client has left."""
-    if not exchange.finished:
+    if exchange.finished:
+        # What the server did meanwhile, sending to a slow client, was not the app's.
+        exchange.continued = exchange.continued or clock()
+    else:
         length = header(exchange.response_headers, "content-length")
         exchange.left = length != str(exchange.response.size) and exchange.method != "HEAD"
         exchange.complete()
