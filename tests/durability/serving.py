@@ -146,3 +146,8 @@ def integrity(data: Path) -> str:
         return "; ".join(text for (text,) in connection.execute("PRAGMA integrity_check"))
     finally:
         connection.close()
+
+
+def set_aside(folder: Path) -> list[Path]:
+    """Damaged files that were kept."""
+    return sorted(folder.glob("*.corrupt-*"))

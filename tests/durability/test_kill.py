@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.durability.serving import INGEST, LOGS, QUERIES, Server, batch, integrity
+from tests.durability.serving import INGEST, LOGS, QUERIES, Server, batch, integrity, set_aside
 
 KILLS = 200 if os.environ.get("BRAKIT_LONG") == "1" else 20
 SENDERS = 4
@@ -90,7 +90,7 @@ def test_what_was_answered_is_there_once(
     assert len(everything) == len(expected)
     assert set(everything) == expected
     assert answered > KILLS
-    assert not list((tmp_path / "data").glob("*.corrupt-*"))
+    assert set_aside((tmp_path / "data")) == []
     say(
         f"kill -9, durability {durability}: {KILLS // 2} kills, {answered} batches answered for, {lost} lost, {twice} twice; "
         f"{kept} stored without an answer, sent again, there once; "

@@ -295,7 +295,8 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     if path.stat().st_size <= CHECKED_BYTES or suspect(path).exists():
         found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
-            raise sqlite3.DatabaseError(str(found).splitlines()[0])
+            told = [line for line in str(found).splitlines() if not line.startswith("***")]
+            raise sqlite3.DatabaseError(told[0] if told else "its pages do not fit together")
         suspect(path).unlink(missing_ok=True)
 
 
