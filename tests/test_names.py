@@ -78,3 +78,10 @@ def test_nothing_of_it_is_committed(what: str) -> None:
 
 def test_test_folders_are_no_packages() -> None:
     assert [str(path) for path in committed() if path.name == "__init__.py" and "tests" in path.parts] == []
+
+
+def test_decisions_are_numbered_once() -> None:
+    pages = sorted((ROOT / "docs/adr").glob("*.md"))
+    assert [page.name[:4] for page in pages] == [f"{number:04}" for number in range(1, len(pages) + 1)]
+    for page in pages:
+        assert page.read_text().startswith(f"# {int(page.name[:4])}. "), page.name
