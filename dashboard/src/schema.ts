@@ -117,6 +117,7 @@ export interface Fetch {
   error?: string;
   requestSize?: number;
   responseSize?: number;
+  hasTimeout?: boolean;
 }
 
 /** One log record. */

@@ -214,6 +214,7 @@ FETCH = Shape(
     Field("error", "string", "Class name and text of the exception, when the call failed."),
     Field("request_size", "integer", "Bytes of the request body; missing when unknown."),
     Field("response_size", "integer", "Bytes of the response body; missing when unknown."),
+    Field("has_timeout", "boolean", "False when the library waits for the answer without any limit; missing when unknown."),
 )
 
 LOG = Shape(

@@ -207,10 +207,10 @@ class Fragments:
         if type(method) is not str or type(status) is not int or type(source) is not str:
             return None
         code, line = record.site if record.site is not None else (None, None)
-        key = (method, status, source, id(code), line)
+        key = (method, status, source, id(code), line, data.get("has_timeout"))
         known = self.calls.get(key)
         if known is None:
-            given = {"method": method, "url": "", "status_code": status, "source": source}
+            given = {"method": method, "url": "", "status_code": status, "source": source, "has_timeout": data.get("has_timeout")}
             known = self.calls.put(key, (self.common(record, given, "url"), code))
         fetch_id = data.get("fetch_id")
         values = (
@@ -359,7 +359,9 @@ class Fragments:
 _PLAIN = frozenset((str, int))
 _NAMES = frozenset((str, type(None)))
 _LOG = frozenset(("level", "logger", "message", "args", "callsite"))
-_FETCH = frozenset(("url", "method", "status_code", "source", "fetch_id", "error", "request_size", "response_size"))
+_FETCH = frozenset(
+    ("url", "method", "status_code", "source", "fetch_id", "error", "request_size", "response_size", "has_timeout")
+)
 _REQUEST = frozenset(
     (
         *("id", "method", "url", "path", "route", "headers", "response_headers", "request_body", "response_body", "status_code"),

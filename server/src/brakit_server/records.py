@@ -185,6 +185,8 @@ class Fetch(Entry, kw_only=True):
     """Bytes of the request body; missing when unknown."""
     response_size: int | None = None
     """Bytes of the response body; missing when unknown."""
+    has_timeout: bool | None = None
+    """False when the library waits for the answer without any limit; missing when unknown."""
 
 
 class Log(Entry, kw_only=True):

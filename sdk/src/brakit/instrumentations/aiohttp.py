@@ -35,6 +35,7 @@ def request(call: Call) -> Generator[None, Any, None]:
     if _fetch.covered() and (outer is None or outer.data["source"] != "aiohttp"):
         return
     fetch = _fetch.Fetch(call.client, "aiohttp", call.arg("method"), _url(call))
+    fetch.record.data["has_timeout"] = _has_timeout(call)
     try:
         response = yield
     except Raised as raised:
@@ -76,6 +77,17 @@ def send(call: Call) -> Generator[None, Any, None]:
     finally:
         for name, _ in ours:
             headers.popall(name, None)
+
+
+def _has_timeout(call: Call) -> bool | None:
+    """Whether aiohttp gives up by itself: by the call's own limits, else by those of its session."""
+    limits: Any
+    for limits in (call.arg("timeout"), getattr(call.args[0], "_timeout", None)):
+        if type(limits) in (int, float):
+            return True
+        if type(limits).__name__ == "ClientTimeout":
+            return (limits.total, limits.sock_read, limits.sock_connect) != (None, None, None)
+    return None
 
 
 def _url(call: Call) -> object:

@@ -7,6 +7,7 @@ not for a signed request, written to the wire and nowhere else. Not recorded: a 
 
 from __future__ import annotations
 
+import socket
 import sys
 
 from brakit.guard import Raised
@@ -82,7 +83,14 @@ def send(call: Call) -> Generator[None, Any, None]:
 
 def getresponse(call: Call) -> Generator[None, Any, None]:
     pending = vars(call.args[0]).pop(KEY, None)
-    if pending is None or pending.fetch is None:
+    if pending is None:
+        return
+    record = pending.fetch.record if pending.fetch is not None else pending.outer
+    sock = call.args[0].sock
+    if record is not None and isinstance(sock, socket.socket):
+        # Whatever a library was told, or its adapters: this is how long the wait will be.
+        record.data["has_timeout"] = socket.socket.gettimeout(sock) is not None
+    if pending.fetch is None:
         return
     try:
         response = yield

@@ -29,6 +29,7 @@ LENGTH = b"content-length"
 HEADERS = {"_list", "_encoding"}
 REQUEST = {"method", "url", "headers", "extensions", "stream", "_content"}
 """The attributes of httpx's objects."""
+NO_LIMIT = {None}
 OURS = frozenset((b"x-brakit-request-id", b"x-brakit-fetch-id", b"traceparent"))
 
 
@@ -72,6 +73,9 @@ class Calls:
         fetch_id = context.new_span_id()
         size = self.size(request.headers)
         data = {"url": str(request.url), "method": request.method, "source": "httpx", "fetch_id": fetch_id, "request_size": size}
+        limits = request.extensions.get("timeout")
+        if type(limits) is dict:
+            data["has_timeout"] = set(limits.values()) != NO_LIMIT
         fetch = Sent("fetch", data)
         fetch.site = callsite.find(sys._getframe(2))
         fetch.outer = _fetch_id.get()

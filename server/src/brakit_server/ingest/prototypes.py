@@ -225,7 +225,7 @@ _KINDS = {
         Kind("log", ("level", "logger", "callsite"), ("message", "fields", "errorId"), message=""),
         Kind(
             "fetch",
-            ("method", "statusCode", "source", "callsite"),
+            ("method", "statusCode", "source", "callsite", "hasTimeout"),
             ("url", "duration", "fetchId", "requestSize", "responseSize", "error"),
             url="",
             duration_ms=0.0,
