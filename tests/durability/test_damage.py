@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from brakit_server import ingest
 from brakit_server.filters import parse
 from brakit_server.stores import Batch, StoreUnavailable, Where
 from brakit_server.stores.rollups import Asked
 from brakit_server.stores.sqlite import SqliteStore, tail
+from brakit_server.stores.sqlite.packing import Block, decompressed
 from tests.durability.serving import Server, batch, log, payload, set_aside
 
 LONG = os.environ.get("BRAKIT_LONG") == "1"
@@ -167,6 +169,14 @@ async def test_damaged_files_are_opened_and_asked_everything(
         f"damaged files: {FLIPS} of {FLIPS} opened; {aside} set aside, of {some_failed} not all could be told, "
         f"{whole} whole or healed by SQLite"
     )
+
+
+def test_data_that_claim_to_be_huge_are_damaged() -> None:
+    claim = zstandard.FRAME_HEADER + b"\xe0" + (2**60).to_bytes(8, "little") + b"\x01\x00\x00"
+    with pytest.raises(zstandard.ZstdError, match="claim"):
+        decompressed(claim)
+    with pytest.raises(zstandard.ZstdError, match="claim"):
+        Block(1, 4, 10, claim)
 
 
 @pytest.mark.parametrize("how", ["head", "middle", "cut", "empty", "noise"])

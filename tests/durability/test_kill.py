@@ -90,7 +90,7 @@ def test_what_was_answered_is_there_once(
     assert len(everything) == len(expected)
     assert set(everything) == expected
     assert answered > KILLS
-    assert set_aside((tmp_path / "data")) == []
+    assert set_aside(tmp_path / "data") == []
     say(
         f"kill -9, durability {durability}: {KILLS // 2} kills, {answered} batches answered for, {lost} lost, {twice} twice; "
         f"{kept} stored without an answer, sent again, there once; "

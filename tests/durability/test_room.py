@@ -119,7 +119,7 @@ def test_killed_on_a_full_disk_and_started_on_it(start: Callable[..., Server], s
     again = start(small / "data")
     assert len(messages(again)) == 100 * taken
     refused(again, big("more", rng))
-    assert set_aside((small / "data")) == []
+    assert set_aside(small / "data") == []
     filler.unlink()
     heals(again, big("more", rng))
     assert len(messages(again)) == 100 * taken + 100

@@ -74,7 +74,7 @@ class Housekeeper(Appender):
         rollups.expire(connection, self._max_age_days, now)
         old = now - self._max_age_days * 86_400
         large = retention.too_large(connection, self._max_bytes)
-        if self.tail.stored and (self.tail.received[0] < old or (large and retention.oldest(connection, old)[0] is None)):
+        if self.tail.stored and (min(self.tail.received) < old or (large and retention.oldest(connection, old)[0] is None)):
             self.fold_now(connection)
         gone = self._delete_oldest(connection, old, by_size=large)
         if not gone:

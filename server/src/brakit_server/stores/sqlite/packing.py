@@ -44,7 +44,7 @@ class Block:
 
     def __init__(self, first: int, number: int, length: int, data: bytes) -> None:
         """`first`: the first `seq` of the segment. Raises `zstandard.ZstdError` or `ValueError` where the data are damaged."""
-        raw = _decompressor().decompress(data, max_output_size=LARGEST)
+        raw = decompressed(data)
         if len(raw) < 8 * length:
             raise ValueError("a block is shorter than it says")
         self.first = first
@@ -99,6 +99,9 @@ def compressed(raw: bytes) -> bytes:
 
 def decompressed(data: bytes) -> bytes:
     """Raises `zstandard.ZstdError`."""
+    if zstandard.frame_content_size(data) > LARGEST:
+        # The limit below counts only where the data do not say their size, and room is made for whatever they say.
+        raise zstandard.ZstdError("the data claim to be larger than any that are stored")
     return _decompressor().decompress(data, max_output_size=LARGEST)
 
 

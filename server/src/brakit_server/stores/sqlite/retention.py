@@ -50,9 +50,10 @@ def too_large(connection: sqlite3.Connection, max_bytes: int) -> bool:
 
 def oldest(connection: sqlite3.Connection, oldest_second: float) -> tuple[int | None, bool]:
     """The first segment, and whether all of it was received before `oldest_second` (Unix seconds); None where there is none."""
-    row = connection.execute("SELECT id, received_last FROM segment ORDER BY id LIMIT 1").fetchone()
-    # Age is by arrival: a sender's clock must not decide what is kept.
-    return (int(row[0]), row[1] < oldest_second) if row is not None else (None, False)
+    # Age is by arrival: a sender's clock must not decide what is kept. Nor must our own where it was ahead for a while: what
+    # stands before something that is too old came earlier than that.
+    first, received_last = connection.execute("SELECT min(id), min(received_last) FROM segment").fetchone()
+    return (int(first), received_last < oldest_second) if first is not None else (None, False)
 
 
 def delete(connection: sqlite3.Connection, first: int, endpoint_of: EndpointOf, keys: Keys, sums: Sums) -> dict[int, int]:
