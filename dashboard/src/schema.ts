@@ -335,10 +335,35 @@ export interface Issue {
   fix?: string;
 }
 
+/** One step in the life of an issue. */
+export interface Change {
+  at: number;
+  state: "fixing" | "ignored" | "open" | "regressed" | "resolved" | "stale";
+  by: "agent" | "engine" | "person";
+  why: string;
+}
+
+/** What the requests that show an issue had in common: one without it counts only if it went the same way. */
+export interface CodePath {
+  needs?: string[];
+  many?: string[];
+  own?: string[];
+  shape?: string;
+  statusCodes?: number[];
+  run?: string;
+}
+
+/** Why an issue is known and not to be shown as open. */
+export interface Suppression {
+  by: "baseline" | "comment" | "settings";
+  what: string;
+  reason?: string;
+}
+
 /** An issue: a finding with its life. */
 export interface StatefulIssue {
   issueId: string;
-  state: "fixing" | "open" | "regressed" | "resolved" | "stale";
+  state: "fixing" | "ignored" | "open" | "regressed" | "resolved" | "stale";
   source: "passive";
   category: "performance" | "reliability" | "security";
   issue: Issue;
@@ -347,9 +372,13 @@ export interface StatefulIssue {
   resolvedAt?: number;
   occurrences: number;
   cleanHitsSinceLastSeen: number;
+  hitsOffPathSinceLastSeen?: number;
   cleanHitsNeeded?: number;
   aiStatus?: "fixed" | "wont_fix";
   aiNotes?: string;
+  path?: CodePath;
+  suppression?: Suppression;
+  history?: Change[];
 }
 
 /** `GET /api/insights` and `/api/security`. */
@@ -475,69 +504,6 @@ export interface EndpointMetrics {
 /** `GET /api/metrics`. */
 export interface Metrics {
   endpoints: EndpointMetrics[];
-}
-
-/** A request of a flow, with what it means to the person who caused it. */
-export interface LabeledRequest {
-  id: string;
-  timestamp: number;
-  parentRequestId: string | null;
-  parentId?: string;
-  traceId?: string;
-  service?: string;
-  run?: string;
-  startedAt: number;
-  method: string;
-  url: string;
-  statusCode: number;
-  durationMs: number;
-  headers: Record<string, string>;
-  responseHeaders: Record<string, string>;
-  requestBody: string | null;
-  responseBody: string | null;
-  requestSize?: number;
-  responseSize: number;
-  isStatic: boolean;
-  isHealthCheck: boolean;
-  route?: string;
-  path: string;
-  client?: string;
-  responseStartMs?: number;
-  cookies?: Cookie[];
-  framework?: string;
-  httpVersion?: string;
-  scheme?: string;
-  messagesReceived?: number;
-  messagesSent?: number;
-  cancelled?: boolean;
-  parentFetchId?: string;
-  masked?: Masked[];
-  category: string;
-  label: string;
-  sourcePage?: string;
-  isDuplicate?: boolean;
-  isStrictModeDupe?: boolean;
-  pollingCount?: number;
-  pollingDurationMs?: number;
-}
-
-/** What the person did: the requests of one action. */
-export interface RequestFlow {
-  id: string;
-  label: string;
-  requests: LabeledRequest[];
-  startTime: number;
-  totalDurationMs: number;
-  hasErrors: boolean;
-  warnings: string[];
-  sourcePage: string;
-  redundancyPct: number;
-}
-
-/** `GET /api/flows`, newest first. */
-export interface Flows {
-  total: number;
-  flows: RequestFlow[];
 }
 
 /** One process that sends or has sent. */
@@ -885,6 +851,69 @@ export interface EndpointHistory {
   stepMs: number;
   points: EndpointPoint[];
   runs: EndpointRun[];
+}
+
+/** A request of a flow, with what it means to the person who caused it. */
+export interface LabeledRequest {
+  id: string;
+  timestamp: number;
+  parentRequestId: string | null;
+  parentId?: string;
+  traceId?: string;
+  service?: string;
+  run?: string;
+  startedAt: number;
+  method: string;
+  url: string;
+  statusCode: number;
+  durationMs: number;
+  headers: Record<string, string>;
+  responseHeaders: Record<string, string>;
+  requestBody: string | null;
+  responseBody: string | null;
+  requestSize?: number;
+  responseSize: number;
+  isStatic: boolean;
+  isHealthCheck: boolean;
+  route?: string;
+  path: string;
+  client?: string;
+  responseStartMs?: number;
+  cookies?: Cookie[];
+  framework?: string;
+  httpVersion?: string;
+  scheme?: string;
+  messagesReceived?: number;
+  messagesSent?: number;
+  cancelled?: boolean;
+  parentFetchId?: string;
+  masked?: Masked[];
+  category: string;
+  label: string;
+  sourcePage?: string;
+  isDuplicate?: boolean;
+  isStrictModeDupe?: boolean;
+  pollingCount?: number;
+  pollingDurationMs?: number;
+}
+
+/** What the person did: the requests of one action. */
+export interface RequestFlow {
+  id: string;
+  label: string;
+  requests: LabeledRequest[];
+  startTime: number;
+  totalDurationMs: number;
+  hasErrors: boolean;
+  warnings: string[];
+  sourcePage: string;
+  redundancyPct: number;
+}
+
+/** `GET /api/flows`, newest first. */
+export interface Flows {
+  total: number;
+  flows: RequestFlow[];
 }
 
 /** A field that a filter can name. */

@@ -13,7 +13,7 @@ import msgspec
 from brakit_server.records import Callsite, Error, Fetch, Frame, Job, Log, Query, Request
 
 Severity = Literal["critical", "warning", "info"]
-State = Literal["open", "fixing", "resolved", "stale", "regressed"]
+State = Literal["open", "fixing", "resolved", "stale", "regressed", "ignored"]
 Category = Literal["security", "performance", "reliability"]
 Confidence = Literal["certain", "likely", "possible"]
 
@@ -106,6 +106,41 @@ class Issue(Answer, kw_only=True):
     """The change in code or settings, where it can be said to the letter."""
 
 
+class Change(Answer, kw_only=True):
+    """One step in the life of an issue."""
+
+    at: float
+    state: State
+    """The state from then on."""
+    by: Literal["engine", "person", "agent"]
+    why: str
+
+
+class CodePath(Answer, kw_only=True):
+    """What the requests that show an issue had in common: one without it counts only if it went the same way."""
+
+    needs: list[str] = []
+    """What all of them ran beside what the issue is about: `SELECT orders`, `POST payments.internal/charge`; at most 20."""
+    many: list[str] = []
+    """Those of them that brought several rows: with one row, a loop over them cannot be told from none."""
+    own: list[str] = []
+    """What the issue is about: where that ran, the others need not."""
+    shape: str | None = None
+    """Statement that ran several times with other parameters: where it ran once, nothing is known."""
+    status_codes: list[int] = []
+    run: str | None = None
+    """Process of the newest."""
+
+
+class Suppression(Answer, kw_only=True):
+    """Why an issue is known and not to be shown as open."""
+
+    by: Literal["comment", "settings", "baseline"]
+    what: str
+    """The line, the pattern, or the name of the file."""
+    reason: str | None = None
+
+
 class StatefulIssue(Answer, omit_defaults=False, kw_only=True):
     """An issue: a finding with its life."""
 
@@ -120,11 +155,19 @@ class StatefulIssue(Answer, omit_defaults=False, kw_only=True):
     occurrences: int
     """Requests in which it was found."""
     clean_hits_since_last_seen: int
-    """Requests of its endpoint since then in which it was not found."""
+    """Requests of its endpoint since then that went the same way through the code and did not show it."""
+    hits_off_path_since_last_seen: int = 0
+    """Requests of its endpoint since then that went another way: they say nothing about it."""
     clean_hits_needed: int = 5
     """How many of those make it resolved; more for an issue that came back."""
     ai_status: Literal["fixed", "wont_fix"] | None = None
     ai_notes: str | None = None
+    path: CodePath | None = None
+    """None where it is judged by all requests of its endpoint together."""
+    suppression: Suppression | None = None
+    """What ignores it; None where a person or an agent does."""
+    history: list[Change] = []
+    """Every change, oldest first: the first one and the newest 49."""
 
 
 class Insights(Answer, kw_only=True):
@@ -278,42 +321,6 @@ class Metrics(Answer, kw_only=True):
     """`GET /api/metrics`."""
 
     endpoints: list[EndpointMetrics]
-
-
-# Flows
-
-
-class LabeledRequest(Request, kw_only=True):
-    """A request of a flow, with what it means to the person who caused it."""
-
-    category: str
-    label: str
-    source_page: str | None = None
-    is_duplicate: bool | None = None
-    is_strict_mode_dupe: bool | None = None
-    polling_count: int | None = None
-    polling_duration_ms: float | None = None
-
-
-class RequestFlow(Answer, omit_defaults=False, kw_only=True):
-    """What the person did: the requests of one action."""
-
-    id: str
-    label: str
-    requests: list[LabeledRequest]
-    start_time: float
-    total_duration_ms: float
-    has_errors: bool
-    warnings: list[str]
-    source_page: str
-    redundancy_pct: int
-
-
-class Flows(Answer, kw_only=True):
-    """`GET /api/flows`, newest first."""
-
-    total: int
-    flows: list[RequestFlow]
 
 
 # The server

@@ -199,3 +199,39 @@ class EndpointHistory(Answer, kw_only=True):
     points: list[EndpointPoint]
     runs: list[EndpointRun]
     """By process, newest first, at most 50."""
+
+
+# Flows
+
+
+class LabeledRequest(Request, kw_only=True):
+    """A request of a flow, with what it means to the person who caused it."""
+
+    category: str
+    label: str
+    source_page: str | None = None
+    is_duplicate: bool | None = None
+    is_strict_mode_dupe: bool | None = None
+    polling_count: int | None = None
+    polling_duration_ms: float | None = None
+
+
+class RequestFlow(Answer, omit_defaults=False, kw_only=True):
+    """What the person did: the requests of one action."""
+
+    id: str
+    label: str
+    requests: list[LabeledRequest]
+    start_time: float
+    total_duration_ms: float
+    has_errors: bool
+    warnings: list[str]
+    source_page: str
+    redundancy_pct: int
+
+
+class Flows(Answer, kw_only=True):
+    """`GET /api/flows`, newest first."""
+
+    total: int
+    flows: list[RequestFlow]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import Any
 
 import pytest
@@ -60,6 +61,55 @@ def test_a_report_is_kept(server: Any, issue: Any) -> None:
     assert report(server, body) == (200, {"ok": True})
     [found] = server.get("findings")["findings"]
     assert (found["state"], found["aiStatus"], found["aiNotes"]) == ("fixing", "fixed", "caught it")
+
+
+def say(server: Any, id: str, **said: Any) -> tuple[int, Any]:
+    body = json.dumps(said).encode()
+    status, _, answer = server.call("POST", f"/__brakit/api/findings/{id}/state", body, {"Content-Type": "application/json"})
+    return status, json.loads(answer)
+
+
+def test_a_state_is_said_with_a_reason_and_outlives_the_server(start: Any, event: Any) -> None:
+    server = start()
+    server.send(event("error", {"requestId": None}, name="KeyError", message="gone"))
+    id = server.wait_for("findings", lambda found: found["total"])["findings"][0]["issueId"]
+    status, said = say(server, id, state="ignored", reason=" known to the team ")
+    assert (status, said["state"], said["history"][-1]["why"]) == (200, "ignored", "known to the team")
+    server.stop(signal.SIGKILL)
+    server = start()
+    kept = server.get(f"findings/{id}")
+    assert (kept["state"], kept["history"]) == ("ignored", said["history"])
+    assert [(c["state"], c["by"]) for c in kept["history"]] == [("open", "engine"), ("ignored", "person")]
+    server.send(event("error", {"requestId": None}, name="KeyError", message="gone"))
+    again = server.wait_for("findings", lambda found: found["findings"][0]["occurrences"] == 2)["findings"][0]
+    assert again["state"] == "ignored"
+    assert say(server, id, state="fixing", reason="on it", by="agent")[1]["history"][-1]["by"] == "agent"
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "error"),
+    [
+        ({"state": "stale", "reason": "r"}, 400, "state must be 'open', 'fixing', 'resolved' or 'ignored'"),
+        ({"state": ["open"], "reason": "r"}, 400, "state must be 'open', 'fixing', 'resolved' or 'ignored'"),
+        ({"state": "open"}, 400, "reason is required, of at most 2000 characters"),
+        ({"state": "open", "reason": " "}, 400, "reason is required, of at most 2000 characters"),
+        ({"state": "open", "reason": "r" * 2001}, 400, "reason is required, of at most 2000 characters"),
+        ({"state": "open", "reason": "r", "by": "engine"}, 400, "by must be 'person' or 'agent'"),
+        ({"state": "open", "reason": "r"}, 404, "Finding not found"),
+    ],
+)
+def test_states_that_make_no_sense(server: Any, said: dict[str, Any], status: int, error: str) -> None:
+    assert say(server, "none", **said) == (status, {"error": error})
+    assert server.call("GET", "/__brakit/api/findings/none")[0] == 404
+
+
+def test_another_site_cannot_say_a_state(server: Any, issue: Any) -> None:
+    body = json.dumps({"state": "ignored", "reason": "r"}).encode()
+    path = f"/__brakit/api/findings/{issue['issueId']}/state"
+    kind = {"Content-Type": "application/json"}
+    assert server.call("POST", path, body, {**kind, "Origin": "https://evil.example"})[0] == 403
+    assert server.call("POST", path, body, {"Content-Type": "text/plain"})[0] == 415
+    assert server.get(f"findings/{issue['issueId']}")["history"] == issue["history"]
 
 
 def test_clear_forgets_it_all(server: Any, event: Any, issue: Any) -> None:

@@ -17,7 +17,7 @@ from brakit_server.analysis.backlog import EVENTS_PER_OWNER, Backlog, Held
 from brakit_server.analysis.figures import Cache
 from brakit_server.analysis.finding import Finding
 from brakit_server.analysis.folding import Folding
-from brakit_server.analysis.issues import Issues
+from brakit_server.analysis.issues import Issues, Said, Who
 from brakit_server.analysis.judge import Judge
 from brakit_server.analysis.point import Point, point_of
 from brakit_server.analysis.restoring import Restoring
@@ -194,10 +194,16 @@ class Engine:
         return self._verdicts.issues.all(state, category)
 
     def report(self, finding_id: str, status: Literal["fixed", "wont_fix"], notes: str) -> bool:
-        """Take down what was done about an issue; False when there is no such issue."""
-        known = self._verdicts.issues.report(finding_id, status, notes)
+        """Take down what an agent did about an issue; False when there is no such issue."""
+        known = self._verdicts.issues.report(finding_id, status, notes, self._clock())
         self._changed()
         return known
+
+    async def set_state(self, issue_id: str, state: Said, why: str, by: Who) -> StatefulIssue | None:
+        """Somebody says what state an issue has, and it is saved; None when there is no such issue. Raises `StoreUnavailable`."""
+        issue = self._verdicts.issues.set(issue_id, state, why, by, self._clock())
+        await self._saving.now(self._verdicts.issues)
+        return issue
 
     def forget(self) -> None:
         """Forget the events that are not judged and the figures that are not saved: the store is about to be cleared."""

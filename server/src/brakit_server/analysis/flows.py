@@ -9,7 +9,7 @@ import msgspec
 
 from brakit_server.analysis.finding import milliseconds
 from brakit_server.analysis.labels import category_of, effective_path, label_of, page_name, page_of, pretty, verb
-from brakit_server.answers import LabeledRequest, RequestFlow
+from brakit_server.details import LabeledRequest, RequestFlow
 from brakit_server.records import Request
 
 PAUSE_MS = 5_000.0

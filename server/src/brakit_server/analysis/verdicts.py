@@ -11,6 +11,7 @@ from brakit_server.analysis.backlog import Held
 from brakit_server.analysis.finding import Finding
 from brakit_server.analysis.issues import Hits, Issues
 from brakit_server.analysis.judge import Judge
+from brakit_server.analysis.paths import Walk, path_of
 from brakit_server.analysis.rules import Level
 from brakit_server.analysis.timeline import Place, Timeline
 from brakit_server.analysis.windows import Windows
@@ -34,12 +35,11 @@ class Verdicts:
         for finding in findings:
             identity = finding.identity
             counted = identity in held.found or (held.judged and self.issues.names(identity, held.id))
-            self.issues.found(finding, now, count=not counted)
+            path = functools.partial(path_of, timeline, finding) if held.root is not None else None
+            self.issues.found(finding, now, count=not counted, path=path)
             held.found.add(identity)
-        if held.root is not None and not held.judged:
-            hits = Hits()
-            hits.add(held.root)
-            self.issues.clean(timeline.place, self._by_timeline, held.found, hits, now)
+        if held.root is not None and not held.judged and self.issues.alive(timeline.place):
+            self.issues.clean(timeline.place, self._by_timeline, held.found, Walk(timeline), now)
 
     def windows(self, until: float) -> None:
         """Judge endpoints that have something new, until that time of the monotonic clock."""
