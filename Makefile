@@ -33,8 +33,11 @@ $(VENV)/.installed: requirements-dev.txt constraints.txt sdk/pyproject.toml serv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps arq
 	@# Drivers that are built against a library of the system, or bring none of their own: without them their tests skip.
 	@for driver in mysqlclient pyodbc; do \
+		module=$$(echo $$driver | sed s/mysqlclient/MySQLdb/); \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $$driver 2>/dev/null \
-			|| echo "$$driver cannot be installed here: its tests will skip"; \
+			&& $(BIN)/python -c "import $$module" 2>/dev/null \
+			|| { $(BIN)/python -m pip uninstall --quiet --yes $$driver 2>/dev/null; \
+				echo "$$driver cannot be used here: its tests will skip"; }; \
 	done
 	@touch $@
 
