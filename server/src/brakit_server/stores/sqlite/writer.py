@@ -1,11 +1,12 @@
-"""The one thread that writes. Work that waits while a transaction commits shares the next one."""
+"""The one thread that writes. Work that comes close together shares a transaction, as does what waits while one commits."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
@@ -17,6 +18,9 @@ T = TypeVar("T")
 
 GROUP = 64
 """Pieces of work in one transaction, at most."""
+
+GATHER_SECONDS = 0.005
+"""How long work is held back at most while more of it comes with every turn of the event loop."""
 
 IDLE_SECONDS = 0.05
 """How long nobody must have asked for anything before a step is made of what can wait."""
@@ -87,7 +91,11 @@ class Writer:
         self._keeper = keeper
         self._more = True
         """Whether there may be something that can wait."""
-        self._queue: SimpleQueue[Work[Any] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Sequence[Work[Any]] | None] = SimpleQueue()
+        self._gathered: list[Work[Any]] = []
+        """What the thread was not told of yet: each time it is woken costs as much as several batches do."""
+        self._waiting: deque[Work[Any]] = deque()
+        """What the thread has taken and not begun."""
         self._closed = False
         self._closing = threading.Lock()
         """Between it and the thread's end: what is submitted is done, or refused."""
@@ -100,18 +108,39 @@ class Writer:
         Results of works that share a transaction come back in the order in which they were submitted. Raises `StoreUnavailable`
         where SQLite could not do it; nothing of it is then in the file.
         """
-        work = Work(do, alone, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        work = Work(do, alone, loop)
         with self._closing:
             if self._closed:
                 raise StoreUnavailable("the store is closed")
-            self._queue.put(work)
+            gathered = self._gathered
+            gathered.append(work)
+            if len(gathered) == 1:
+                loop.call_soon(self._turn, loop, 0, loop.time() + GATHER_SECONDS)
+            elif len(gathered) >= GROUP or gathered[0].loop is not loop:
+                self._hand_over()
         return await work.future
+
+    def _turn(self, loop: asyncio.AbstractEventLoop, known: int, until: float) -> None:
+        """The event loop went round once: the thread is to begin when that brought nothing more."""
+        with self._closing:
+            number = len(self._gathered)
+            if number > known and loop.time() < until:
+                loop.call_soon(self._turn, loop, number, until)
+            else:
+                self._hand_over()
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            self._queue.put(self._gathered)
+            self._gathered = []
 
     def close(self) -> None:
         """Finish what was submitted and close the connection."""
         with self._closing:
             if not self._closed:
                 self._closed = True
+                self._hand_over()
                 self._queue.put(None)
         self._thread.join()
 
@@ -122,33 +151,28 @@ class Writer:
             # Whatever ended the thread: nobody may wait for it for ever.
             with self._closing:
                 self._closed = True
+                self._hand_over()
             while not self._queue.empty():
-                if (work := self._queue.get()) is not None:
-                    work.error = StoreUnavailable("the store is closed")
-                    _settle([work])
+                self._waiting.extend(self._queue.get() or ())
+            for work in self._waiting:
+                work.error = StoreUnavailable("the store is closed")
+            _settle(self._waiting)
             self._connection.close()
 
     def _work(self) -> None:
-        carried: Work[Any] | None = None
+        waiting = self._waiting
+        ended = False
         while True:
-            first = carried or self._next()
-            carried = None
-            if first is None:
+            more = None if ended else self._next() if not waiting else self._at_hand()
+            while more:
+                waiting.extend(more)
+                more = self._at_hand() if len(waiting) < GROUP else ()
+            ended = ended or more is None
+            if not waiting:
                 break
-            group = [first]
-            ended = False
-            while not first.alone and len(group) < GROUP:
-                try:
-                    work = self._queue.get_nowait()
-                except Empty:
-                    break
-                if work is None:
-                    ended = True
-                    break
-                if work.alone:
-                    carried = work
-                    break
-                group.append(work)
+            group = [waiting.popleft()]
+            while waiting and len(group) < GROUP and not group[0].alone and not waiting[0].alone:
+                group.append(waiting.popleft())
             for work in group:
                 work.error = StoreUnavailable("the store failed")
             try:
@@ -158,10 +182,15 @@ class Writer:
             self._more = True
             if self._keeper.due():
                 self._in_order(self._keeper.keep)
-            if ended:
-                break
 
-    def _next(self) -> Work[Any] | None:
+    def _at_hand(self) -> Sequence[Work[Any]] | None:
+        """What has come meanwhile; None at the end."""
+        try:
+            return self._queue.get_nowait()
+        except Empty:
+            return ()
+
+    def _next(self) -> Sequence[Work[Any]] | None:
         while self._more:
             try:
                 return self._queue.get(timeout=IDLE_SECONDS)
@@ -233,7 +262,7 @@ def _is_storage(failure: Exception) -> bool:
     )
 
 
-def _settle(group: list[Work[Any]]) -> None:
+def _settle(group: Iterable[Work[Any]]) -> None:
     loops: dict[int, list[Work[Any]]] = {}
     for work in group:
         loops.setdefault(id(work.loop), []).append(work)
