@@ -13,6 +13,11 @@ _VALUE = re.compile(r"\$\d+(?:::\w+)?|%\(\w+\)s|%s|(?<![:\w]):[A-Za-z_]\w*|\?\d*
 _SPACE = re.compile(r"\s+")
 _IN = re.compile(r"\bin\s*\(\s*(\?\s*(?:,\s*\?\s*)*)\)", re.IGNORECASE)
 
+_BOUND = re.compile(r"\blimit\b|\bfetch\s+(?:first|next)\b|\btop\s*\(?\s*[?\d]", re.IGNORECASE)
+_CATALOGUE = re.compile(
+    r"\b(?:information_schema|pg_catalog|pg_\w+|sqlite_master|sqlite_schema|pragma\w*|mysql\.|performance_schema)", re.IGNORECASE
+)
+
 _TEXT_LIMIT = 20_000
 
 
@@ -35,3 +40,15 @@ def list_length(sql: str) -> int:
 def values_outside_lists(sql: str) -> int:
     """How many values or placeholders stand outside `IN (…)` lists."""
     return _IN.sub("", unified(sql)).count("?")
+
+
+@lru_cache(maxsize=2048)
+def bounded(sql: str) -> bool:
+    """Whether the text itself says how many rows it brings at most."""
+    return bool(_BOUND.search(sql[:_TEXT_LIMIT]))
+
+
+@lru_cache(maxsize=2048)
+def of_catalogue(sql: str) -> bool:
+    """Whether it asks the database about itself."""
+    return bool(_CATALOGUE.search(sql[:_TEXT_LIMIT]))

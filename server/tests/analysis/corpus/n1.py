@@ -200,7 +200,7 @@ def not_a_constant_statement(make: Any) -> Labelled:
 
 def not_different_lines(make: Any) -> Labelled:
     sites = [("app/a.py", line, "view") for line in (1, 5, 9, 13)]
-    return [make.request(), *(make.query(params=f"p{n}", site=site) for n, site in enumerate(sites))], []
+    return [make.request(), *(make.query(params=f"p{n}", site=site) for n, site in enumerate(sites))], [("similar-query", "info")]
 
 
 def not_few_without_a_line(make: Any) -> Labelled:

@@ -71,6 +71,20 @@ def after_a_write_to_a_joined_table(make: Any) -> Labelled:
     return [*entries, write, _user(make, sql=sql)], []
 
 
+def after_a_write_to_a_table_with_a_schema(make: Any) -> Labelled:
+    sql = "SELECT id, name FROM shop.users WHERE id = ?"
+    entries = [make.request(ms=100), _user(make, sql=sql, table="shop.users")]
+    write = make.query("UPDATE shop.users SET name = ? WHERE id = ?", "1", table="shop.users")
+    return [*entries, write, _user(make, sql=sql, table="shop.users")], []
+
+
+def after_a_write_to_a_table_with_an_odd_name(make: Any) -> Labelled:
+    sql = 'SELECT id FROM "our users" WHERE id = ?'
+    entries = [make.request(ms=100), _user(make, sql=sql, table="our users")]
+    write = make.query('UPDATE "our users" SET name = ? WHERE id = ?', "1", table="our users")
+    return [*entries, write, _user(make, sql=sql, table="our users")], []
+
+
 def a_retry(make: Any) -> Labelled:
     return [make.request(ms=100), _user(make, error="OperationalError: lost"), _user(make)], []
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from functools import lru_cache
 
 from brakit_server.analysis.finding import Finding
 from brakit_server.analysis.rules import Rule
+from brakit_server.analysis.shape import bounded as has_bound
 from brakit_server.analysis.window import Window
 from brakit_server.answers import Severity
-
-_LIMIT = re.compile(r"\blimit\b|\bfetch\s+(?:first|next)\b|\btop\s*\(?\s*[?\d]", re.IGNORECASE)
 
 
 class HighRows(Rule):
@@ -44,7 +41,7 @@ class HighRows(Rule):
                 continue
             site = query.call_site
             where = f" at {site.file}:{site.line} in {site.function}" if site else ""
-            bounded = _bounded(query.shape or query.sql or "")
+            bounded = has_bound(query.shape or query.sql or "")
             severity: Severity = (
                 "critical" if rows >= self.critical_rows and not bounded else "warning" if not bounded else "info"
             )
@@ -65,8 +62,3 @@ class HighRows(Rule):
                 )
             )
         return found
-
-
-@lru_cache(maxsize=2048)
-def _bounded(sql: str) -> bool:
-    return bool(_LIMIT.search(sql[:20_000]))

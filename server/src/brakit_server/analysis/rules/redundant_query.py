@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 
 from brakit_server.analysis.finding import Finding, milliseconds, severity_by_cost
 from brakit_server.analysis.rules import Rule
@@ -21,6 +23,9 @@ _CHANGES = re.compile(
     re.IGNORECASE,
 )
 _ANYTHING = re.compile(r"\?")
+_GROUPS = 50
+"""Statements of one request that are looked at, the costliest."""
+
 _PING = re.compile(r"\s*select\s+\?\s*;?\s*$", re.IGNORECASE)
 
 
@@ -53,33 +58,38 @@ class RedundantQuery(Rule):
     """Whoever waits so long between two wants to see a change."""
 
     def check(self, timeline: Timeline) -> Iterable[Finding]:
-        for group in timeline.by_shape.values():
-            if len(group) < self.min_count or group[0].operation != "SELECT":
-                continue
-            # Most groups have one parameter set an execution: seen at once, before anything else is asked about them.
-            hashes = {query.params_hash for query in group}
-            if (len(hashes) < len(group) or None in hashes) and not _changes(group[0].sql or ""):
-                same = max(self._runs(timeline, group), key=len, default=[])
+        # Most groups have one parameter set an execution: seen at once, before anything else is asked about them.
+        groups = [group for group in timeline.by_shape.values() if len(group) >= self.min_count and _alike(group)]
+        if not groups:
+            return
+        if len(groups) > _GROUPS:
+            groups = sorted(groups, key=lambda group: sum(map(took_ms, group)), reverse=True)[:_GROUPS]
+        writes: dict[str, list[float]] = {}
+        for query in timeline.queries:
+            if query.operation in _WRITES:
+                writes.setdefault(_word(query.table), []).append(query.timestamp)
+        for group in groups:
+            if not _changes(group[0].sql or ""):
+                same = max(self._runs(timeline, group, writes), key=len, default=[])
                 if len(same) >= self.min_count:
                     yield self._finding(timeline, same)
 
-    def _runs(self, timeline: Timeline, group: list[Query]) -> Iterator[list[Query]]:
+    def _runs(self, timeline: Timeline, group: list[Query], writes: dict[str, list[float]]) -> Iterator[list[Query]]:
         """Executions with the same parameters and nothing between them that could change the answer."""
         groups: dict[str, list[Query]] = {}
         for query in group:
             known = _parameters(query)
             if known is not None and query.error is None and not timeline.afterwards(query):
                 groups.setdefault(known, []).append(query)
-        writes = [query for query in timeline.queries if query.operation in _WRITES]
-        failed = [query.timestamp for query in group if query.error]
         loops = {site for site, queries in by_site(group).items() if len({q.params_hash for q in queries}) > self.max_distinct}
+        tables = writes.keys() & {"", *_words(group[0].sql or group[0].table)}
+        failed = [query.timestamp for query in group if query.error]
+        changes = sorted(chain(failed, *(writes[table] for table in tables)))
         for same in groups.values():
             if len(same) < self.min_count or all(site_of(query.call_site) in loops for query in same):
                 continue
-            tables = _words(same[0].sql or same[0].table)
-            changes = sorted([write.timestamp for write in writes if not write.table or write.table.lower() in tables] + failed)
             current: list[Query] = []
-            place = 0
+            place = bisect_left(changes, same[0].timestamp)
             for query in same:
                 while place < len(changes) and current and changes[place] < current[-1].timestamp:
                     place += 1
@@ -116,6 +126,14 @@ class RedundantQuery(Rule):
         )
 
 
+def _alike(group: list[Query]) -> bool:
+    """Whether some of its executions may have the same parameters."""
+    if group[0].operation != "SELECT":
+        return False
+    hashes = {query.params_hash for query in group}
+    return len(hashes) < len(group) or None in hashes
+
+
 def _parameters(query: Query) -> str | None:
     """Equal for equal parameters; None where they are not known."""
     if query.params_hash:
@@ -126,6 +144,13 @@ def _parameters(query: Query) -> str | None:
 @lru_cache(maxsize=2048)
 def _changes(sql: str) -> bool:
     return bool(_CHANGES.search(sql[:20_000]) or _PING.match(sql[:200]))
+
+
+@lru_cache(maxsize=2048)
+def _word(table: str) -> str:
+    """The table's name as it is among the words of a statement; empty where it is none, and may be any."""
+    name = table.rpartition(".")[2].lower()
+    return name if re.fullmatch(r"\w+", name) else ""
 
 
 @lru_cache(maxsize=2048)

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from brakit_server.analysis.finding import Finding
 from brakit_server.analysis.rules import Rule
+from brakit_server.analysis.shape import of_catalogue
 from brakit_server.analysis.window import Window
 from brakit_server.answers import Severity
 from brakit_server.records import Query
@@ -15,9 +16,6 @@ from brakit_server.records import Query
 _STAR = re.compile(
     r"^\s*(?:/\*[^*]{0,2000}\*/\s*)?(?:with\b.{0,8000}?\)\s*)?select\s+(?:all\s+|distinct\s+)?(?:[\w\"`\[\].]{1,200}\.)?\*\s*(?:,|\bfrom\b)",
     re.IGNORECASE | re.DOTALL,
-)
-_CATALOGUE = re.compile(
-    r"\b(?:information_schema|pg_catalog|pg_\w+|sqlite_master|sqlite_schema|pragma\w*|mysql\.)", re.IGNORECASE
 )
 
 
@@ -73,4 +71,4 @@ class SelectStar(Rule):
 @lru_cache(maxsize=2048)
 def _all_columns(sql: str) -> bool:
     text = sql[:20_000]
-    return bool(_STAR.match(text)) and not _CATALOGUE.search(text)
+    return bool(_STAR.match(text)) and not of_catalogue(text)
