@@ -188,6 +188,36 @@ def test_equal_parameters_have_equal_hashes_and_no_others(client: Client, events
     assert Wire(client).hash((1,)) != Wire(client).hash((1,)), "the key is of this process alone"
 
 
+def test_values_in_the_text_are_parameters_too(client: Client, events: Events) -> None:
+    statements: list[tuple[str, tuple[object, ...] | None]] = [
+        ("SELECT 1 FROM a WHERE b = 'x'", ()),
+        ("SELECT 1 FROM a WHERE b = 'x' -- another comment", ()),
+        ("SELECT 1 FROM a WHERE b = 'y'", ()),
+        ("SELECT 1 FROM a WHERE b = 'x'", None),
+        ("SELECT 1 FROM a WHERE b = ?", ("x",)),
+        ("SELECT 1 FROM a WHERE b = ? LIMIT 5", ("x",)),
+        ("SELECT 1 FROM a WHERE b = ? LIMIT 6", ("x",)),
+    ]
+    for sql, params in statements:
+        client.record("db.query", sql=sql, params=params).finish(client.buffer)
+    hashes = [event["data"]["paramsHash"] for event in events()]
+    assert hashes[0] == hashes[1]
+    assert len(set(hashes)) == len(statements) - 1
+
+
+def test_no_parameters_and_no_values_are_not_told(client: Client, events: Events) -> None:
+    client.record("db.query", sql="SELECT a FROM b", params=None).finish(client.buffer)
+    assert "paramsHash" not in events()[0]["data"]
+
+
+def test_long_lists_in_one_parameter_are_told_apart(client: Client, events: Events) -> None:
+    for first in (0, 200, 0):
+        params = plain_params((list(range(first, first + 200)),))
+        client.record("db.query", sql="SELECT a FROM b WHERE c = ANY(?)", params=params).finish(client.buffer)
+    hashes = [event["data"]["paramsHash"] for event in events()]
+    assert hashes[0] == hashes[2] != hashes[1]
+
+
 @pytest.mark.parametrize(("switched", "expected"), [("0", None), ("1", ["7", "secret-free", "2026-01-02"])])
 def test_parameters_leave_only_when_switched_on(
     environ: dict[str, str], switched: str, expected: list[str] | None, request: pytest.FixtureRequest

@@ -170,7 +170,11 @@ QUERY = Shape(
     Field("parent_fetch_id", "string", "Id of the outgoing call in another process that this statement serves."),
     Field("shape", "string", "Statement text without literals, placeholders unified, value lists collapsed."),
     Field("shape_hash", "string", "16 hex digits over `shape`."),
-    Field("params_hash", "string", "Keyed hash over the bound parameters: equal within a process for equal parameters."),
+    Field(
+        "params_hash",
+        "string",
+        "Keyed hash over the bound parameters and the literals in the text: equal within a process for equal values.",
+    ),
     Field("params", "string[]", "Parameter values, scrubbed; only when switched on."),
     Field("callsite", "callsite", "Line of the app that issued it.", record="call_site"),
     Field("error", "string", "Class name and text of the exception, when the statement failed."),

@@ -159,7 +159,7 @@ class Fragments:
             if model is None and self.wire.inputs.in_text(sql, record.owner, site):
                 data["literals_from_request"] = True
             # With the code, so that its id stays its own.
-            known = self.queries.put(key, (self.common(record, data), code))
+            known = self.queries.put(key, (self.common(record, data, "paramsHash"), code, self.wire.literals(sql)))
         owner = record.owner
         took, read, count = record.ended - record.started, "null", None
         # As in `Query.data`.
@@ -167,7 +167,8 @@ class Fragments:
             count = record.rows
             if record.mark:
                 read = _ms(record.read_ns)
-        hashed = "null" if record.params is None else self.hash(record.params)
+        params = (record.params, known[2]) if known[2] else record.params
+        hashed = "null" if params is None else self.hash(params)
         counted = "null" if count is None else int(count)
         own = f"{took / 1e6 if took > 0 else 0.0:.3f},{hashed},{counted},{read},{_text(record.connection_id)}"
         if record.transaction_id is not None:

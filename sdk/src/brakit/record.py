@@ -99,6 +99,8 @@ def release_all(owner: Owner, buffer: Buffer) -> None:
 MAX_VALUE = 256
 """Characters or bytes kept of one bound parameter; enough to tell two apart, with its length."""
 MAX_PARAMS = 100
+MAX_END = 10
+"""Elements kept of each end of a list that is one parameter."""
 _SAFE_MODULES = frozenset(("datetime", "decimal", "uuid"))
 _MAX_BITS = 256
 _BASES: tuple[type, ...] = (str, bytes, int, float)
@@ -117,6 +119,10 @@ def plain_value(value: object) -> object:
         # Members of an enum, marked-up strings: what they are as the built-in type, past whatever they define themselves.
         if issubclass(kind, base):
             return plain_value(_as_base(base, value))
+    if kind is list or kind is tuple:
+        # Both ends: of the chunks of a long list the beginnings may be alike.
+        ends = value if len(value) <= 2 * MAX_END else (*value[:MAX_END], *value[-MAX_END:])  # type: ignore[arg-type,index]
+        return (kind.__name__, len(value), *[_of_list(each) for each in ends])  # type: ignore[arg-type,attr-defined]
     module = type.__getattribute__(kind, "__module__")
     if module in _SAFE_MODULES and vars(sys.modules[module]).get(type.__getattribute__(kind, "__name__")) is kind:
         zone = getattr(value, "tzinfo", None)
@@ -124,6 +130,11 @@ def plain_value(value: object) -> object:
             return value
         return (value.replace(tzinfo=None), type(zone).__name__)  # type: ignore[attr-defined]
     return f"<{type.__getattribute__(kind, '__name__')}>"
+
+
+def _of_list(value: object) -> object:
+    kind: Any = type(value)
+    return f"<{kind.__name__}>" if kind is list or kind is tuple else plain_value(value)
 
 
 def _as_base(base: Any, value: Any) -> object:

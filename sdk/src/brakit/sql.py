@@ -26,18 +26,22 @@ class Summary:
     `operation` is one of `events.OPERATIONS`. `table` is the main table without schema and quotes, empty when there is none.
     `shape` is the statement without comments, with keywords in upper case, every literal and placeholder as `?`, and lists of
     values collapsed. `shape_hash` is 16 hex digits over it. `sql` is the statement as it was written, its strings masked as
-    `'****'` and its numbers as `?`. `mark` is one of `events.MARKS` for transaction control, else None.
+    `'****'` and its numbers as `?`. `mark` is one of `events.MARKS` for transaction control, else None. `literals` is equal for
+    equal strings and numbers in the text, empty where there are none; it does not leave the process.
     """
 
-    __slots__ = ("mark", "operation", "shape", "shape_hash", "sql", "table")
+    __slots__ = ("literals", "mark", "operation", "shape", "shape_hash", "sql", "table")
 
-    def __init__(self, operation: str, table: str, shape: str, shape_hash: str, sql: str, mark: str | None) -> None:
+    def __init__(
+        self, operation: str, table: str, shape: str, shape_hash: str, sql: str, mark: str | None, literals: str
+    ) -> None:
         self.operation = operation
         self.table = table
         self.shape = shape
         self.shape_hash = shape_hash
         self.sql = sql
         self.mark = mark
+        self.literals = literals
 
 
 def summarize(sql: str) -> Summary:
@@ -408,10 +412,12 @@ def _summarize(sql: str) -> Summary:
             rest = hash_of(sql[LIMIT:])
             tail = f"\n/* {len(sql) - LIMIT} more characters: {rest} */"
             sql = sql[:LIMIT]
-    tokens, masked = read(sql)
+    tokens, masked, literals = read(sql)
     shape = _joined(_collapsed(tokens))
     operation, table = _judged(tokens)
-    return Summary(operation, table, shape, hash_of(shape + rest), masked + tail, _mark(tokens))
+    return Summary(
+        operation, table, shape, hash_of(shape + rest), masked + tail, _mark(tokens), hash_of(repr(literals)) if literals else ""
+    )
 
 
 _short = lru_cache(maxsize=1_000)(_summarize)

@@ -82,12 +82,13 @@ class Token:
         self.text = text
 
 
-def read(sql: str) -> tuple[list[Token], str]:
-    """The significant tokens, and the text with its literals masked."""
+def read(sql: str) -> tuple[list[Token], str, list[str]]:
+    """The significant tokens, the text with its literals masked, and the literals as they stand in it."""
     found = [(match.lastgroup or "", match[0]) for match in TOKENS.finditer(sql)]
     quotes = _quotes(found) if '"' in sql else ""
     tokens: list[Token] = []
     out: list[str] = []
+    literals: list[str] = []
     last = ""
     listing = False
     for kind, text in found:
@@ -101,6 +102,8 @@ def read(sql: str) -> tuple[list[Token], str]:
         if kind == "double":
             is_value = quotes == "text" or (quotes == "unknown" and (last in _OPERATORS or (listing and last in ("(", ","))))
             kind = "string" if is_value or not _PLAIN_NAME.fullmatch(text) else "quoted"
+        if kind in ("string", "dollars", "number"):
+            literals.append(text)
         if kind in ("string", "dollars"):
             mark = '"' if text[0] == '"' else "'"
             masked = mark + redact.MASK + mark if len(text) > 2 else mark + mark
@@ -119,7 +122,7 @@ def read(sql: str) -> tuple[list[Token], str]:
         tokens.append(Token(kind, text))
         last = text.upper()
         listing = last in ("VALUES", "IN") or (listing and last in ("(", ",", ")", "?"))
-    return tokens, "".join(out)
+    return tokens, "".join(out), literals
 
 
 def _quotes(found: list[tuple[str, str]]) -> str:

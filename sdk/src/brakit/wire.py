@@ -201,10 +201,11 @@ class Wire:
         system = data.get("system")
         no_sql = type(system) is str and system in sql.NO_SQL
         params = data.pop("params", None)
-        if params is not None:
-            data["params_hash"] = self.hash(params)
-            if self.client.config.params and not no_sql:
-                data["params"] = [redact.text(plain_text(value, 256)) for value in params]
+        literals = "" if no_sql else self.literals(data.get("sql"))
+        if params is not None or literals:
+            data["params_hash"] = self.hash((params, literals) if literals else params)
+        if params is not None and self.client.config.params and not no_sql:
+            data["params"] = [redact.text(plain_text(value, 256)) for value in params]
         if data.get("error") is not None:
             self._error_text(data)
         if no_sql:
@@ -235,6 +236,10 @@ class Wire:
             "system": system,
         }
         return conform("db.query", {**fields, "duration": 0.0})
+
+    def literals(self, text: object) -> str:
+        """Equal for equal values in the text of a statement; empty where there are none."""
+        return sql.summarize(plain_text("" if text is None else text, MAX_TEXT)).literals
 
     def _fetch(self, data: dict[str, Any]) -> None:
         data["url"] = redact.url(plain_text(data["url"], MAX_URL))

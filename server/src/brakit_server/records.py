@@ -137,7 +137,7 @@ class Query(Entry, kw_only=True):
     shape_hash: str | None = None
     """16 hex digits over `shape`."""
     params_hash: str | None = None
-    """Keyed hash over the bound parameters: equal within a process for equal parameters."""
+    """Keyed hash over the bound parameters and the literals in the text: equal within a process for equal values."""
     params: list[str] | None = None
     """Parameter values, scrubbed; only when switched on."""
     call_site: Callsite | None = None
