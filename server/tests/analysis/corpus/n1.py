@@ -224,6 +224,11 @@ def not_small_chunks_of_a_list(make: Any) -> Labelled:
     return [make.request(), *_loop(make, 6, sql=IN.format("?, ?, ?"))], []
 
 
+def not_a_bulk_update(make: Any) -> Labelled:
+    sql = "UPDATE items SET sold = CASE WHEN id = ? THEN ? WHEN id = ? THEN ? END WHERE id IN (?, ?)"
+    return [make.request(), *_loop(make, 6, sql=sql)], []
+
+
 def not_an_array_parameter(make: Any) -> Labelled:
     return [make.request(), *_loop(make, 6, sql="SELECT id, name FROM items WHERE order_id = ANY($1)")], []
 

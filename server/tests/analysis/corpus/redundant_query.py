@@ -94,6 +94,11 @@ def a_lock(make: Any) -> Labelled:
     return [make.request(ms=100), _user(make, sql=sql), _user(make, sql=sql)], []
 
 
+def a_lock_that_is_tried(make: Any) -> Labelled:
+    sql = "SELECT pg_try_advisory_lock(?)"
+    return [make.request(ms=100), *(_user(make, sql=sql, table="") for _ in range(3))], []
+
+
 def a_ping(make: Any) -> Labelled:
     return [make.request(ms=100), *(_user(make, None, "SELECT 1", table="") for _ in range(3))], []
 

@@ -19,7 +19,7 @@ _WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "OTHER"})
 
 _CHANGES = re.compile(
     r"\bfor (?:update|share|no key update|key share)\b|\b(?:random|rand|uuid\w*|nextval|now|current_timestamp|clock_timestamp|"
-    r"last_insert_rowid|last_insert_id|lastval|currval|changes|found_rows|pg_sleep|pg_advisory\w*|get_lock|sleep)\b",
+    r"last_insert_rowid|last_insert_id|lastval|currval|changes|found_rows|pg_sleep|pg_\w*advisory\w*|get_lock|sleep)\b",
     re.IGNORECASE,
 )
 _ANYTHING = re.compile(r"\?")
