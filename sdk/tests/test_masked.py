@@ -23,6 +23,7 @@ def told(text: str, content_type: str = "application/json") -> list[tuple[str, s
         ('{"password": "$2b$12$notARealHash0123456789abcdefghij"}', [("password", "hash", "long")]),
         ('{"token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.c2lnbmF0dXJl"}', [("token", "key", "long")]),
         ('{"card_number": "xxxx-xxxx"}', [("card_number", "hidden", "medium")]),
+        ('{"card_number": "xxxx-xxxx-xxxx-4242"}', [("card_number", "hidden", "medium")]),
         ('{"pin": 1234, "b": 2}', [("pin", "number", "short")]),
         (
             '{"a": "x", "apiKey": "k1-9f8e7d6c", "b": [{"client_secret": "s3cr3t99"}]}',

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from brakit.sensitive import MASK, PATTERNS, words
+from brakit.sensitive import MASK, PATTERNS, strength, words
 
 MAX_SEEN = 20
 """Masks of one text that are told of."""
@@ -17,8 +17,11 @@ MAX_LOOK = 512
 MEDIUM, LONG = 8, 32
 """Characters from which a value is of medium length, or long."""
 
-_NAME = re.compile(r"([A-Za-z_][\w.\-\[\]]{0,63})[\"']?\s{0,4}[:=]\s{0,4}[\"']?\Z")
-_HIDDEN = re.compile(r"[*•xX#._\s-]+|.*\*\*\*.*|[\[<(]\w+[\])>]", re.DOTALL)
+_NAME = re.compile(
+    r"([A-Za-z_][\w.\-\[\]]{0,63})(?:[\"']?\s{0,4}[:=]\s{0,4}[\"']?(?:(?:bearer|basic|token|digest) )?|\s{1,4}(?:is )?)\Z",
+    re.IGNORECASE,
+)
+_HIDDEN = re.compile(r"[*•xX#._\s-]+|.*(?:\*\*\*|xxxx|XXXX|••••|####).*|[\[<(]\w+[\])>]", re.DOTALL)
 _WORDS = re.compile(r"[A-Za-z'’,;:!?()-]+(?: [A-Za-z'’,;:!?().-]+)+[.…]?")
 _HASH = re.compile(next(look.pattern for look in PATTERNS if look.name == "password hash"))
 _LOOKS = [(look.needles, re.compile(look.pattern, re.ASCII)) for look in PATTERNS if look.needles]
@@ -51,7 +54,8 @@ def seen(given: str, masked: str, place: str) -> list[dict[str, str]]:
         value = given[at:end]
         if value and value != MASK:
             named = _NAME.search(before[-80:])
-            name = named[1] if named else ""
+            # In a sentence any word may stand before it.
+            name = named[1] if named and (":" in named[0] or "=" in named[0] or strength(named[1])) else ""
             about = described(value, name)
             if before.endswith("://"):
                 about["look"] = "user info" if _credentials(value) else "hidden"

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from brakit import redact
+from brakit.masked import seen
 from brakit_server.analysis.engine import Engine
 from brakit_server.analysis.finding import Finding
 from brakit_server.analysis.judge import Judge
@@ -22,7 +24,22 @@ from brakit_server.analysis.shape import unified
 from brakit_server.analysis.timeline import Timeline
 from brakit_server.analysis.windows import Windows
 from brakit_server.answers import Run, StatefulIssue
-from brakit_server.records import KINDS, AuthCheck, Callsite, Entry, Error, Fetch, Frame, Job, Log, Query, Request, Span
+from brakit_server.records import (
+    KINDS,
+    AuthCheck,
+    Callsite,
+    Cookie,
+    Entry,
+    Error,
+    Fetch,
+    Frame,
+    Job,
+    Log,
+    Masked,
+    Query,
+    Request,
+    Span,
+)
 from brakit_server.stores import Page, Stored, StoreUnavailable, Where
 from brakit_server.stores.rollups import Asked, Rollup, RollupKey, Told
 
@@ -111,6 +128,43 @@ class Make:
             "call_site": site,
         }
         return Fetch(**{**fields, **more})
+
+    def raw_request(self, id: str = "r1", **more: Any) -> Request:
+        """A request as the SDK tells of one with this URL and these bodies, headers and cookies: masked, the masks described."""
+        headers, answered = more.pop("headers", {}), more.pop("response_headers", {})
+        path = more.pop("url", more.get("path") or more.get("route") or "/orders")
+        masked = seen(path, redact.url(path), "url")
+        for name, place, kinds in (("request_body", "requestBody", headers), ("response_body", "responseBody", answered)):
+            given = more.get(name)
+            if given is not None:
+                more[name] = redact.body(given, kinds.get("content-type", "application/json"))
+                masked += seen(given, more[name], place)
+        cookies = redact.cookies([answered["set-cookie"]]) if "set-cookie" in answered else []
+        fields = {
+            "url": redact.url(path),
+            "headers": {name: redact.header(name, value) for name, value in headers.items()},
+            "response_headers": {name: redact.header(name, value) for name, value in answered.items()},
+            "cookies": [Cookie(**cookie) for cookie in cookies] or None,  # type: ignore[arg-type]
+            "masked": [Masked(**one) for one in masked] or None,
+        }
+        return self.request(id, **{"path": path.partition("?")[0], "framework": "flask", **fields, **more})
+
+    def raw_log(self, message: str, *, owner: str | None = "r1", **more: Any) -> Log:
+        """A log record as the SDK tells of one with this message."""
+        shown = redact.text(message)
+        masked = [Masked(**one) for one in seen(message, shown, "message")] or None
+        site = Callsite(file="app/pay.py", line=9, function="charge")
+        return Log(
+            **{
+                **self._entry("l", owner),
+                "level": "info",
+                "message": shown,
+                "masked": masked,
+                "logger": "app",
+                "call_site": site,
+                **more,
+            }
+        )
 
     def log(self, message: str = "hello", *, owner: str | None = "r1") -> Log:
         return Log(**self._entry("l", owner), level="info", message=message)

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from brakit_server.analysis.secrecy import SessionCookie, credentials, session_cookies
 from brakit_server.analysis.timeline import Kind, Timeline, busy_ms, took_ms
 from brakit_server.records import Callsite, Fetch, Query, Request
 
@@ -57,6 +58,10 @@ class Point(msgspec.Struct, kw_only=True):
     auth_checks: int = 0
     written: tuple[str, ...] = ()
     """Tables that it wrote to."""
+    credentials: bool = False
+    """It wrote, and brought something to say who it is from."""
+    cookies: tuple[SessionCookie, ...] = ()
+    """Cookies that it set and that say who somebody is."""
     size_bytes: int = 0
     """Of the response."""
     document_bytes: int = 0
@@ -122,6 +127,8 @@ def point_of(timeline: Timeline) -> Point:
         errors=len(timeline.errors),
         auth_checks=len(timeline.auth_checks),
         written=written,
+        credentials=bool(written and isinstance(root, Request) and credentials(root)),
+        cookies=session_cookies(root) if isinstance(root, Request) and root.cookies else (),
         size_bytes=size,
         document_bytes=document,
         stream=stream,

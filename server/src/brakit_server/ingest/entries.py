@@ -11,8 +11,9 @@ import msgspec
 
 from brakit import redact
 from brakit.events import OPERATIONS
+from brakit.masked import seen
 from brakit.sql import NO_SQL, summarize
-from brakit_server.records import KINDS, Cookie, Entry
+from brakit_server.records import KINDS, Cookie, Entry, Masked
 
 LEVELS = {
     "debug": "debug",
@@ -145,14 +146,24 @@ def _request(values: dict[str, Any]) -> None:
     values.setdefault("response_size", 0)
     values.setdefault("is_static", is_static(path))
     values.setdefault("is_health_check", is_health_check(path))
+    told = frozenset(values)
     for headers, body in (("headers", "request_body"), ("response_headers", "response_body")):
         values.setdefault(headers, {})
         text = values.setdefault(body, None)
         if text is not None:
-            values[body] = redact.body(text, values[headers].get("content-type", ""))[:10_240]
+            masked = redact.body(text, values[headers].get("content-type", ""))
+            values[body] = masked[:10_240]
+            if masked != text and "masked" not in told:
+                values["masked"] = (values.get("masked") or []) + described(text, masked, body)
     set_cookie = values["response_headers"].get("set-cookie")
     if set_cookie and "cookies" not in values:
         values["cookies"] = [_cookie(flags) for flags in redact.cookies([set_cookie])]
+
+
+def described(given: str, masked: str, body: str) -> list[Masked]:
+    """What this server has masked in a body, for senders that mask nothing themselves, as `events.MASKED` has it."""
+    place = "requestBody" if body == "request_body" else "responseBody"
+    return [Masked(**about) for about in seen(given, masked, place)]
 
 
 def _cookie(flags: dict[str, str | bool]) -> Cookie:

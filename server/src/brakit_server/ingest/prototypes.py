@@ -14,7 +14,7 @@ import msgspec
 
 from brakit import redact
 from brakit.events import KINDS, camel
-from brakit_server.ingest.entries import LENIENT, Envelope, entry, is_health_check, is_static
+from brakit_server.ingest.entries import LENIENT, Envelope, described, entry, is_health_check, is_static
 from brakit_server.ingest.fields import MAX_NUMBER, SLOTS, Read, integer
 from brakit_server.records import Query, Request
 
@@ -37,6 +37,7 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     file: str
     line: int
     function: str
+    ignore: str | None = None
 
 
 class Prototype:
@@ -160,10 +161,14 @@ def finish(request: Request, prototype: Prototype, timestamp: float) -> None:
         request.is_static = is_static(path)
     if not prototype.says_health:
         request.is_health_check = is_health_check(path)
-    if request.request_body is not None:
-        request.request_body = redact.body(request.request_body, request.headers.get("content-type", ""))[:10_240]
-    if request.response_body is not None:
-        request.response_body = redact.body(request.response_body, request.response_headers.get("content-type", ""))[:10_240]
+    told = request.masked is not None
+    for body, headers in (("request_body", request.headers), ("response_body", request.response_headers)):
+        given = getattr(request, body)
+        if given is not None:
+            masked = redact.body(given, headers.get("content-type", ""))
+            setattr(request, body, masked[:10_240])
+            if masked != given and not told:
+                request.masked = (request.masked or []) + described(given, masked, body)
 
 
 def usual_kinds() -> dict[str, Kind]:
