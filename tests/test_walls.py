@@ -24,7 +24,7 @@ SERVER = ROOT / "server/src/brakit_server"
 SDK_ROOMS = (
     "events", "native", "clocks", "sampling", "scrub", "entry_points", "config", "activation", "guard", "context", "record",
     "callsite", "errors", "patch", "buffer", "sensitive", "pairs", "phrases", "quoting", "redact", "sqltext", "sql", "inputs", "masked",
-    "conform", "parts", "fragments", "wire", "connection", "discovery", "revision", "transport", "client", "api", "instrumentations", "__init__",
+    "conform", "parts", "comments", "fragments", "wire", "connection", "discovery", "revision", "transport", "watch", "client", "api", "instrumentations", "__init__",
     "doctor", "__main__",
 )  # fmt: skip
 SERVER_ROOMS = (

@@ -20,6 +20,7 @@ export interface Callsite {
   file: string;
   line: number;
   function: string;
+  ignore?: string;
 }
 
 /** One frame of a traceback, outermost first. */
@@ -914,6 +915,40 @@ export interface RequestFlow {
 export interface Flows {
   total: number;
   flows: RequestFlow[];
+}
+
+/** One that is known. Its id decides; the rest is for people. */
+export interface BaselineIssue {
+  id: string;
+  rule: string;
+  service?: string;
+  endpoint?: string;
+  subject?: string;
+  title?: string;
+}
+
+/** `GET /api/baseline`: what to save as `brakit-baseline.json` in the project's root. */
+export interface Baseline {
+  version: 1;
+  issues: BaselineIssue[];
+}
+
+/** What one comment, one pattern, one person's word or the baseline ignores. */
+export interface Suppressed {
+  by: "agent" | "baseline" | "comment" | "person" | "settings";
+  what: string;
+  reason?: string;
+  issues: string[];
+  occurrences: number;
+}
+
+/** `GET /api/suppressions`. */
+export interface SuppressedIssues {
+  total: number;
+  occurrences: number;
+  suppressions: Suppressed[];
+  known: number;
+  problem?: string;
 }
 
 /** A field that a filter can name. */

@@ -80,6 +80,7 @@ CALLSITE = Shape(
     Field("file", "string", "Path of the file, relative to the project root where it lies below it.", required=True),
     Field("line", "integer", "Line number, from 1.", required=True),
     Field("function", "string", "Qualified name of the function.", required=True),
+    Field("ignore", "string", "What stands behind `# brakit: ignore` at the statement: `[n1] reason`."),
 )
 
 FRAME = Shape(

@@ -7,7 +7,7 @@ import linecache
 import os
 from hashlib import blake2b
 
-from brakit import context, fragments, guard, parts, redact, sampling, sql
+from brakit import comments, context, fragments, guard, parts, redact, sampling, sql
 from brakit.callsite import is_own
 from brakit.clocks import clock, wall
 from brakit.conform import MAX_NAME, MAX_TEXT, MAX_URL, clean, conform, integer, plain_text, slim
@@ -363,17 +363,22 @@ class Wire:
             if len(self.sites) > 5000:
                 self.sites.clear()
             code, line = site
-            known = self.sites[site] = {"file": self.file(code.co_filename), "line": line or 0, "function": _function(code)}
+            known = {"file": self.file(code.co_filename), "line": line or 0, "function": _function(code)}
+            known = self.sites[site] = self.with_comment(known, code.co_filename)
         return known
+
+    def with_comment(self, site: dict[str, object], filename: str) -> dict[str, object]:
+        """The call site with what a comment in the source says about it."""
+        ignored = comments.ignored(os.path.join(self.client.folder, filename), integer(site["line"]) or 0)
+        return site if ignored is None else {**site, "ignore": redact.text(clean(ignored, MAX_NAME))}
 
     def place(self, place: tuple[object, ...]) -> dict[str, object]:
         """A call site that somebody else has looked up: file, line and function, none of them to be relied on."""
         file, line, function = place
-        return {
-            "file": self.file(plain_text(file, MAX_URL)),
-            "line": integer(line) or 0,
-            "function": plain_text(function, MAX_NAME),
-        }
+        path = plain_text(file, MAX_URL)
+        return self.with_comment(
+            {"file": self.file(path), "line": integer(line) or 0, "function": plain_text(function, MAX_NAME)}, path
+        )
 
     def file(self, filename: str) -> str:
         """A path as people write it: relative to the project root where it lies below."""
@@ -388,6 +393,7 @@ class Wire:
             code, line = frames[index]
             own = is_own(code.co_filename)
             frame = {**self.site((code, line)), "own": own}
+            frame.pop("ignore", None)
             if (own or index == len(frames) - 1) and with_code < MAX_CODE_FRAMES:
                 start = max(1, (line or 1) - CODE_AROUND)
                 lines = self.lines(code.co_filename, start, (line or 1) + CODE_AROUND)

@@ -61,6 +61,8 @@ class Config(msgspec.Struct, kw_only=True, frozen=True):
     """What is masked as well: names of secrets, and how words begin that are some (`acme_*`)."""
     rules: dict[str, Any] = {}
     """`[tool.brakit.rules.<id>]`: thresholds of rules."""
+    ignore: Any = ()
+    """`[[tool.brakit.ignore]]` with `rule`, `route`, `at` (`file:function`) and `reason`: findings that are known, by patterns."""
     until_exit: int | None = None
     """Process id: the server stops when that process ends."""
 
@@ -141,6 +143,7 @@ def _load(arguments: Mapping[str, object], environ: Mapping[str, str], start: Pa
         allowed_hosts=_hosts(*found["allowed_hosts"]) if "allowed_hosts" in found else (),
         secrets=_texts(*found["secrets"]) if "secrets" in found else (),
         rules=_rules(table.get("rules", {})),
+        ignore=table.get("ignore", ()),
     )
     check(config)
     return config

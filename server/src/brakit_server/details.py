@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from brakit_server.answers import Answer, Run, StatefulIssue
 from brakit_server.records import AuthCheck, Error, Fetch, Job, Log, Query, Request, Span
 
@@ -235,3 +237,50 @@ class Flows(Answer, kw_only=True):
 
     total: int
     flows: list[RequestFlow]
+
+
+# Suppression
+
+
+class BaselineIssue(Answer, kw_only=True):
+    """One that is known. Its id decides; the rest is for people."""
+
+    id: str
+    rule: str
+    service: str | None = None
+    endpoint: str | None = None
+    subject: str | None = None
+    title: str | None = None
+
+
+class Baseline(Answer, omit_defaults=False, kw_only=True):
+    """`GET /api/baseline`: what to save as `brakit-baseline.json` in the project's root."""
+
+    version: Literal[1]
+    issues: list[BaselineIssue]
+
+
+class Suppressed(Answer, kw_only=True):
+    """What one comment, one pattern, one person's word or the baseline ignores."""
+
+    by: Literal["comment", "settings", "baseline", "person", "agent"]
+    what: str
+    """The line, the pattern, the name of the file; of a person, the issue's id."""
+    reason: str | None = None
+    issues: list[str]
+    """Ids; none where it is not needed any more, or has not been yet."""
+    occurrences: int
+    """Requests in which they were found."""
+
+
+class SuppressedIssues(Answer, kw_only=True):
+    """`GET /api/suppressions`."""
+
+    total: int
+    """Issues that are ignored."""
+    occurrences: int
+    suppressions: list[Suppressed]
+    known: int
+    """Issues in the baseline file."""
+    problem: str | None = None
+    """Why the baseline file cannot be read."""

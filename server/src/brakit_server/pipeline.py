@@ -8,6 +8,7 @@ import time
 
 from brakit import redact
 from brakit_server import ingest
+from brakit_server.analysis import suppression
 from brakit_server.analysis.endpoint import key_of
 from brakit_server.analysis.engine import Engine
 from brakit_server.config import Config
@@ -48,7 +49,8 @@ class Pipeline:
         self.engine = Engine(
             self.store,
             project=config.project,
-            settings={"rules": config.rules},
+            settings={"rules": config.rules, "ignore": config.ignore},
+            baseline=config.root / suppression.FILE,
             on_issues=self.stream.issues,
             watched=self.stream.watched,
         )

@@ -40,6 +40,8 @@ class Callsite(Part, kw_only=True):
     """Line number, from 1."""
     function: str
     """Qualified name of the function."""
+    ignore: str | None = None
+    """What stands behind `# brakit: ignore` at the statement: `[n1] reason`."""
 
 
 class Frame(Part, kw_only=True):

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Literal
 
 from brakit_server.analysis.backlog import EVENTS_PER_OWNER, Backlog, Held
@@ -23,6 +24,7 @@ from brakit_server.analysis.point import Point, point_of
 from brakit_server.analysis.restoring import Restoring
 from brakit_server.analysis.rules import load
 from brakit_server.analysis.saving import Saving
+from brakit_server.analysis.suppression import Suppressions
 from brakit_server.analysis.timeline import Root, Timeline
 from brakit_server.analysis.verdicts import Verdicts
 from brakit_server.analysis.windows import Windows
@@ -74,7 +76,7 @@ def epoch_ms() -> float:
 
 
 class Engine:
-    """The analysis of one project. `settings` may have a table `rules`. Raises `rules.SettingError`.
+    """The analysis of one project. `settings` may have a table `rules` and tables `ignore`. Raises `rules.SettingError`.
 
     `on_issues` is called on the event loop with all issues, a short while after some of them changed, if `watched` says so.
     """
@@ -87,6 +89,7 @@ class Engine:
         settings: dict[str, object],
         on_issues: Callable[[list[StatefulIssue]], None],
         watched: Callable[[], bool] = lambda: True,
+        baseline: Path | None = None,
         clock: Callable[[], float] = epoch_ms,
     ) -> None:
         self.project = project
@@ -95,13 +98,14 @@ class Engine:
         self._clock = clock
         self._saving = Saving(store, on_issues, watched)
         self._windows = Windows()
-        self._verdicts = Verdicts(self.judge, self._windows, clock)
+        self.suppressions = Suppressions(settings.get("ignore", ()), baseline)
+        self._verdicts = Verdicts(self.judge, self._windows, self.suppressions, clock)
         self._folding = Folding(store, clock)
         self._fold_planned = False
         self._seq = 0
         self._figures = Cache()
         self._backlog = Backlog(clock())
-        self._restoring = Restoring(store, self.judge, self._windows, self._backlog, clock)
+        self._restoring = Restoring(store, self.judge, self._windows, self._backlog, self.suppressions, clock)
         self._revisions: dict[str, str] = {}
         self._reread: list[Held] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -134,6 +138,9 @@ class Engine:
         runs = await self._store.runs()
         self._revisions = {run.run: run.revision for run in runs if run.revision}
         last = await self._store.last_seq()
+        if runs or not last:
+            stored_until = max((run.last_seen_at for run in runs), default=0.0)
+            self._backlog.resume(stored_until, asyncio.get_running_loop().time())
         self._running = True
         self._plan(self._catch_up(last))
         self._plan(self._rebuild(runs))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable, Mapping
 
 from brakit_server.analysis.backlog import EVENTS_PER_OWNER, Backlog
 from brakit_server.analysis.issues import Issues
 from brakit_server.analysis.judge import Judge
+from brakit_server.analysis.paths import path_of
 from brakit_server.analysis.point import point_of
+from brakit_server.analysis.suppression import Suppressions
 from brakit_server.analysis.timeline import Root, Timeline
 from brakit_server.analysis.window import RunFigures
 from brakit_server.analysis.windows import Windows
@@ -36,7 +39,16 @@ RUNS_MS = 30 * 86_400_000.0
 class Restoring:
     """Of one engine. `clock`: epoch milliseconds."""
 
-    def __init__(self, store: Store, judge: Judge, windows: Windows, backlog: Backlog, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        judge: Judge,
+        windows: Windows,
+        backlog: Backlog,
+        suppressions: Suppressions,
+        clock: Callable[[], float],
+    ) -> None:
+        self._suppressions = suppressions
         self._store = store
         self._judge = judge
         self._windows = windows
@@ -83,7 +95,8 @@ class Restoring:
         if end > unsaved:
             for finding in self._judge.timeline(timeline):
                 if end > self._counted.get(finding.identity, 0.0):
-                    issues.found(finding, self._clock(), count=1)
+                    path = functools.partial(path_of, timeline, finding)
+                    issues.found(finding, self._clock(), count=1, path=path, suppression=self._suppressions.of(finding))
 
     def _remember(self, rows: list[tuple[RollupKey, Rollup]], runs: Mapping[str, Run]) -> None:
         """Runs of which no request is among the newest. Their first requests are among the warm ones here."""

@@ -13,6 +13,7 @@ from brakit_server.analysis.issues import Hits, Issues
 from brakit_server.analysis.judge import Judge
 from brakit_server.analysis.paths import Walk, path_of
 from brakit_server.analysis.rules import Level
+from brakit_server.analysis.suppression import Suppressions
 from brakit_server.analysis.timeline import Place, Timeline
 from brakit_server.analysis.windows import Windows
 
@@ -22,8 +23,9 @@ log = logging.getLogger(__name__)
 class Verdicts:
     """Of one engine. `clock`: epoch milliseconds."""
 
-    def __init__(self, judge: Judge, windows: Windows, clock: Callable[[], float]) -> None:
+    def __init__(self, judge: Judge, windows: Windows, suppressions: Suppressions, clock: Callable[[], float]) -> None:
         self.issues = Issues()
+        self._suppressions = suppressions
         self._judge = judge
         self._windows = windows
         self._clock = clock
@@ -36,7 +38,7 @@ class Verdicts:
             identity = finding.identity
             counted = identity in held.found or (held.judged and self.issues.names(identity, held.id))
             path = functools.partial(path_of, timeline, finding) if held.root is not None else None
-            self.issues.found(finding, now, count=not counted, path=path)
+            self.issues.found(finding, now, count=not counted, path=path, suppression=self._suppressions.of(finding))
             held.found.add(identity)
         if held.root is not None and not held.judged and self.issues.alive(timeline.place):
             self.issues.clean(timeline.place, self._by_timeline, held.found, Walk(timeline), now)
@@ -59,12 +61,13 @@ class Verdicts:
             now = self._clock()
             findings, undecided = self._judge.service(self._windows.of(service))
             for finding in findings:
-                self.issues.found(finding, now, count=1)
+                self.issues.found(finding, now, count=1, suppression=self._suppressions.of(finding))
             found = {finding.identity for finding in findings}
             self.issues.clean_service(service, functools.partial(self._decides, "service", undecided), found, now)
 
     def sweep(self) -> None:
-        """Let issues grow old."""
+        """Let issues grow old, and look at the baseline again."""
+        self._suppressions.read()
         self.issues.sweep(self._clock(), self._last_traffic)
 
     def _window(self, place: Place, hits: Hits) -> None:
@@ -74,7 +77,7 @@ class Verdicts:
         findings, undecided = self._judge.window(window)
         now = self._clock()
         for finding in findings:
-            self.issues.found(finding, now, count=hits.judged)
+            self.issues.found(finding, now, count=hits.judged, suppression=self._suppressions.of(finding))
         found = {finding.identity for finding in findings}
         self.issues.clean(place, functools.partial(self._decides, "endpoint", undecided), found, hits, now)
         self._windows.services.add(place[0])

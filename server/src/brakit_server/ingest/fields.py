@@ -232,7 +232,8 @@ def _call_site(value: object) -> object:
     file, line, function = value.get("file"), value.get("line"), value.get("function")
     if type(file) is not str or type(line) is not int or type(function) is not str or len(file) + len(function) > CODE:
         return None
-    return _known_site(file, line, function)
+    ignore = value.get("ignore")
+    return _known_site(file, line, function, ignore if type(ignore) is str and len(ignore) <= CODE else None)
 
 
 def forget() -> None:
@@ -242,10 +243,11 @@ def forget() -> None:
 
 
 @lru_cache(maxsize=4096)
-def _known_site(file: str, line: int, function: str) -> records.Callsite | None:
+def _known_site(file: str, line: int, function: str, ignore: str | None) -> records.Callsite | None:
     if not 0 <= line <= MAX_NUMBER:
         return None
-    return records.Callsite(file=redact.text(file), line=line, function=redact.text(function))
+    said = redact.text(ignore) if ignore is not None else None
+    return records.Callsite(file=redact.text(file), line=line, function=redact.text(function), ignore=said)
 
 
 def _part(name: str) -> Read:

@@ -74,7 +74,9 @@ def place(error: Error) -> tuple[Frame | None, Callsite | None]:
     """The app's own innermost frame and line: from the frames, else as the sender says, else from the text of the traceback."""
     for frame in reversed(error.frames or []):
         if frame.own:
-            return frame, Callsite(file=frame.file, line=frame.line, function=frame.function)
+            said = error.call_site
+            ignore = said.ignore if said is not None and (said.file, said.line) == (frame.file, frame.line) else None
+            return frame, Callsite(file=frame.file, line=frame.line, function=frame.function, ignore=ignore)
     if error.call_site is not None:
         return None, error.call_site
     if error.frames:
