@@ -439,6 +439,40 @@ def test_around_puts_another_value_in_the_place_of_an_argument(made: Any, passed
     assert client.failures.counts == ({"p": 2} if isinstance(made, Exception) else {})
 
 
+WRAPPERS: dict[str, Callable[[Any], Any]] = {
+    "anything": lambda original: functools.wraps(original)(lambda *args, **kwargs: original(*args, **kwargs)),
+    "self and anything": lambda original: functools.wraps(original)(
+        lambda self, *args, **kwargs: original(self, *args, **kwargs)
+    ),
+    "self and names": lambda original: functools.wraps(original)(lambda self, **kwargs: original(self, **kwargs)),
+    "positions": lambda original: functools.wraps(original)(lambda *args: original(*args)),
+}
+
+
+@pytest.mark.parametrize("instead", ["", "request"])
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_around_what_somebody_has_wrapped_with_something_that_takes_anything(wrapper: str, instead: str) -> None:
+    once, client, seen = Once(result="result"), Switch(), []
+
+    def method(self: object, request: str, more: int = 1) -> object:
+        return once.plain(request, more)
+
+    def before(*given: object) -> str:
+        seen.append(given)
+        return "other"
+
+    wrapped = guard.around(client, "p", WRAPPERS[wrapper](method), before, takes=2, instead=instead)  # type: ignore[arg-type]
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = [((None,), {"request": "given", "more": 2}), ((None, "given", 2), {})]
+    calls = [
+        call for call in calls if not (wrapper == "positions" and call[1]) and not (wrapper == "self and names" and not call[1])
+    ]
+    for args, kwargs in calls:
+        assert wrapped(*args, **kwargs) == "result"
+    assert once.calls == [(("other" if instead else "given", 2), {})] * len(calls)
+    assert seen == [(None, "given")] * len(calls)
+    assert client.failures.counts == {}
+
+
 def test_safe_is_run_for_what_is_called_again_and_again() -> None:
     failures = Failures()
 

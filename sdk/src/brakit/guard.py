@@ -230,7 +230,23 @@ def around(
     if _is_coroutine_function(original):
         kind, call = "async ", f"await {call}"
     names = {"kind": kind, "parameters": parameters, "arguments": arguments, "self": first, "call": call, "instead": instead}
-    names["state"] = f"our_before({arguments if takes is None else ', '.join(arguments.split(', ')[:takes])})"
+    given = arguments.split(", ")
+    named = [name for name in given if not name.startswith("*")]
+    if takes is not None and len(named) < takes and len(named) < len(given):
+        # Somebody has wrapped it with a function that takes anything: what it takes is found by the names of what they wrap.
+        rest = next((name[1:] for name in given if name.startswith("*") and not name.startswith("**")), "")
+        kept = next((name[2:] for name in given if name.startswith("**")), "")
+        known = _names(original) if rest else (*named, *_names(getattr(original, "__wrapped__", original))[len(named) :])
+        namespace["our_first"] = lambda args, kwargs: [*args[:takes], *(kwargs[name] for name in known[len(args) : takes])]
+        given = [f"*our_first(({''.join(f'{name}, ' for name in named)}*{rest or '()'},), {kept or '{}'})"]
+        names["swap"] = f"{rest or 'our_rest'}, {kept or 'our_named'} = our_swap({rest or '()'}, {kept or '{}'}, our_state)"
+        at = known.index(instead) - len(named) if instead in known else -1
+        namespace["our_swap"] = lambda args, kwargs, value: (
+            ((*args[:at], value, *args[at + 1 :]), kwargs) if 0 <= at < len(args) else (args, {**kwargs, instead: value})
+        )
+    else:
+        names["swap"] = f"{instead} = our_state"
+    names["state"] = f"our_before({', '.join(given[:takes])})"
     if interest:
         names["state"] += f" if {interest.format(self=first)} else None"
     source = _ENTER + (_INSTEAD if instead else _AROUND if after or failed else _ONLY)
@@ -254,7 +270,7 @@ _ONLY = """
 """
 _INSTEAD = """
     if our_state is not None:
-        {instead} = our_state
+        {swap}
     return {call}
 """
 _AROUND = """
