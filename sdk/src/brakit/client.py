@@ -16,6 +16,7 @@ from brakit.native import original
 from brakit.patch import Patches
 from brakit.record import Record
 from brakit.sampling import sampler_of
+from brakit.watch import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Client:
         self._revision: str | None = None
         # None, for most, spares every request a look at the rules.
         self.sampler = sampler_of(config)
+        self.watch = Watch(self) if config.watch else None
 
     def start(self) -> None:
         """Arm the instrumentations. No thread, no file, no library: those come with the first record."""
@@ -145,6 +147,8 @@ class Client:
         if not cut_short:
             self.open = opened
             self._starting = [True]
+        if self.watch is not None:
+            self.watch.reset()
         if sender is not None:
             self.attempt("transport.abandon", sender.abandon)
 
@@ -165,6 +169,8 @@ class Client:
         self.open = False
         self.check_process()
         self.attempt("restore", self.patches.restore)
+        if self.watch is not None:
+            self.attempt("watch.stop", self.watch.stop)
         if self.sender is not None:
             self.attempt("transport.stop", self.sender.stop, timeout)
 

@@ -77,6 +77,13 @@ SETTINGS = (
         "What is masked as well: names of secrets (`tenant_ref`, in any spelling), and how words begin that are some (`acme_*`). "
         "Set it for the server too.",
     ),
+    Setting(
+        "watch",
+        "BRAKIT_WATCH",
+        "bool",
+        True,
+        "Watches asyncio's event loop while requests are being answered, from a thread of its own, for what blocks it.",
+    ),
     Setting("skip", "BRAKIT_SKIP", "list", (), "Instrumentations to leave out, by name."),
     Setting(
         "ignore",
@@ -120,6 +127,7 @@ class Config:
     params: bool
     propagate: tuple[str, ...]
     secrets: tuple[str, ...]
+    watch: bool
     skip: tuple[str, ...]
     ignore: tuple[str, ...]
     sample: tuple[tuple[str, float], ...]

@@ -153,6 +153,9 @@ def fail(exchange: Exchange, error: BaseException, mechanism: str) -> None:
 
 
 def end(exchange: Exchange) -> None:
+    watch = exchange.client.watch
+    if watch is not None:
+        watch.end(exchange)
     exchange.end()
 
 

@@ -82,6 +82,8 @@ def begin(client: Client, scope: Scope) -> AsgiExchange | str:
         ids = Ids(found.get(_REQUEST_ID), found.get(_TRACEPARENT), found.get(_FETCH_ID))
     exchange = (AsgiExchange if web else Connection)(client, scope, method, path, url, headers, ids)
     scope[KEY] = exchange
+    if client.watch is not None:
+        client.watch.begin(exchange)
     return exchange
 
 

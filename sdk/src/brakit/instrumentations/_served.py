@@ -26,6 +26,13 @@ class Served(Exchange):
         url, path = split(target)
         super().__init__(client, source, method, path, url, headers, ids_of(headers))
         self.said: dict[str, object] = {"client": peer if type(peer) is str else None, "scheme": scheme, "http_version": version}
+        if client.watch is not None:
+            client.watch.begin(self)
+
+    def end(self) -> None:
+        if self.client.watch is not None:
+            self.client.watch.end(self)
+        super().end()
 
     def origin(self) -> dict[str, object]:
         return self.said
