@@ -6,6 +6,7 @@ import asyncio
 import functools
 import itertools
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -21,6 +22,8 @@ class Result:
     latencies: list[float] = field(default_factory=list)
     answered: list[bytes] = field(default_factory=list)
     failures: int = 0
+    refusals: Counter[str] = field(default_factory=Counter)
+    """What answers began with that were no success, and their bodies: how often each came."""
 
     @property
     def rate(self) -> float:
@@ -46,6 +49,7 @@ class Result:
         self.latencies += other.latencies
         self.answered += other.answered
         self.failures += other.failures
+        self.refusals += other.refusals
 
 
 class Connection(asyncio.Protocol):
@@ -92,6 +96,9 @@ class Connection(asyncio.Protocol):
             self.result.answered.append(self.request)
         else:
             self.result.failures += 1
+            self.result.refusals[
+                f"{self.data.splitlines()[0].decode()} {self.data[end + 4 :][:200].decode(errors='replace')}"
+            ] += 1
         self.result.latencies.append((now - self.started) * 1000)
         self.data = b""
         if now < self.until:

@@ -13,7 +13,7 @@ class _Line(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.transport: asyncio.WriteTransport | None = None
-        self.answered: asyncio.Future[bool] | None = None
+        self.answered: asyncio.Future[bytes] | None = None
         self.data = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -23,11 +23,11 @@ class _Line(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.data += data
         if self.data.endswith(b"\r\n\r\n") and self.answered is not None:
-            good = self.data.startswith(b"HTTP/1.1 204")
+            line = self.data.splitlines()[0]
             self.data = b""
-            self.answered.set_result(good)
+            self.answered.set_result(line)
 
-    async def send(self, request: bytes) -> bool:
+    async def send(self, request: bytes) -> bytes:
         assert self.transport is not None
         self.answered = asyncio.get_running_loop().create_future()
         self.transport.write(request)
@@ -45,9 +45,11 @@ async def _paced(port: int, requests: list[bytes], rate: float, seconds: float, 
 
     async def one(request: bytes, due: float) -> None:
         line = await free.get()
-        good = await line.send(request)
+        answer = await line.send(request)
         result.latencies.append((time.perf_counter() - due) * 1000)
-        result.failures += not good
+        if not answer.startswith(b"HTTP/1.1 204"):
+            result.failures += 1
+            result.refusals[answer.decode()] += 1
         free.put_nowait(line)
 
     begun = time.perf_counter()

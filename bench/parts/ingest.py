@@ -70,7 +70,7 @@ def saturate(process: Process, mix: Mix) -> Result:
     result = drive(process.port, requests, SECONDS, CONNECTIONS)
     process.quiet(10)
     result.cpu = process.cpu() - before
-    assert result.failures == 0, f"{result.failures} POSTs were refused"
+    assert result.failures == 0, f"{result.failures} POSTs were refused: {dict(result.refusals)}"
     return result
 
 
@@ -94,9 +94,9 @@ def over(numerators: list[float], denominators: list[float]) -> list[float]:
 
 @contextlib.contextmanager
 def dashboard(port: int) -> Iterator[None]:
-    """An open dashboard that reads all that it is sent."""
+    """An open dashboard: asks for what ours asks for, and reads all that it is sent."""
     connection = socket.create_connection(("127.0.0.1", port), 60)
-    connection.sendall(get("/__brakit/api/events"))
+    connection.sendall(get("/__brakit/api/events?batch=1"))
     assert connection.recv(65536).startswith(b"HTTP/1.1 200"), "the stream did not open"
 
     def read() -> None:
@@ -153,7 +153,7 @@ def run() -> None:
                 if name in ("commit", "brakit"):
                     rate = result.rate / 2
                     half = paced(process.port, mix.requests(int(rate * SECONDS)), rate, SECONDS)
-                    assert half.failures == 0, f"{half.failures} POSTs were refused"
+                    assert half.failures == 0, f"{half.failures} POSTs were refused: {dict(half.refusals)}"
                     figures[name].half.append(half.percentile(0.99))
     show(figures, plain, shared, unshared)
     console.print(f"events in the store after a round of mixed events: {statistics.median(stored):,.0f}\n")

@@ -126,6 +126,39 @@ async def test_a_request_in_flight_over_a_restart_is_complete(bench: Any, make: 
     assert "6 times" in issue.issue.desc
 
 
+async def test_what_began_before_the_start_is_not_looked_for_where_nothing_was_stored_since(bench: Any, make: Any) -> None:
+    bench.now = make.request("r1").timestamp + 60_000
+    await bench.restart()
+    reads = bench.store.reads
+    await bench.see(*loop(make, "r2"))
+    assert bench.store.reads == reads
+    (issue,) = bench.engine.issues()
+    assert "6 times" in issue.issue.desc
+
+
+@pytest.mark.parametrize(
+    ("stored_until", "arrives", "ms", "reread"),
+    [
+        (9_000.0, 1.0, 10.0, True),
+        (9_000.0, 60.0, 10.0, False),
+        (9_000.0, 60.0, 6_000.0, True),
+        (3_000.0, 1.0, 10.0, False),
+    ],
+    ids=["sent-again", "sent-late", "ran-over-the-start", "began-when-nothing-was-stored-any-more"],
+)
+def test_only_what_may_be_in_two_parts_is_read_again(
+    make: Any, stored_until: float, arrives: float, ms: float, reread: bool
+) -> None:
+    held = backlog.Backlog(10_000.0)
+    held.resume(stored_until, 0.0)
+    request = make.request("r1", ms=ms)
+    request.timestamp = 5_000.0
+    held.root(request, 1, arrives)
+    due = held.take_due(arrives)
+    assert due is not None
+    assert due.reread == reread
+
+
 async def test_what_was_stored_but_not_judged_is_found_after_a_crash(bench: Any, make: Any) -> None:
     for n in range(30):
         await bench.see(*loop(make, f"r{n}"))

@@ -25,6 +25,12 @@ DUE = 10_000
 EVENTS = 100_000
 """Events that are held in all."""
 
+RESUME_S = 10.0
+"""So long after the start events come of which a part may have come to the server before: SDKs send again what was not answered."""
+
+RECEIVED_MS = 1_000.0
+"""How exactly is known when the last event was stored."""
+
 ABSENT = 50_000
 """Ids that are remembered of what had to go."""
 
@@ -71,6 +77,10 @@ class Backlog:
         self.given_up = 0
         """How many they were."""
         self._started = started
+        self._before = started
+        """What begins later has no events from before the start; epoch milliseconds."""
+        self._resuming = float("inf")
+        """Until then (event loop's clock) what has ended before the start may be in two parts."""
         self._late: dict[str, Held] = {}
         """What came for those at work."""
         self._absent: dict[str, bool] = {}
@@ -80,6 +90,11 @@ class Backlog:
     def folded(self) -> int | None:
         """The `seq` below which everything that arrived has been judged, as far as its owner has come; None: all has."""
         return min((held.first for place in (self.due, self.working) for held in place.values()), default=None)
+
+    def resume(self, stored_until: float, now: float) -> None:
+        """The server starts. The last event that is stored arrived at `stored_until`, epoch milliseconds; 0: there is none."""
+        self._before = min(self._started, stored_until + RECEIVED_MS)
+        self._resuming = now + RESUME_S
 
     def take_in(self, stored: Sequence[Stored], now: float) -> None:
         """Events were stored."""
@@ -120,7 +135,7 @@ class Backlog:
             held.judged = self._absent.pop(root.id) or held.judged
             held.reread = True
             held.shapes = None if held.judged else held.shapes
-        if root.timestamp < self._started:
+        if root.timestamp < self._before and (now < self._resuming or root.timestamp + root.duration_ms > self._started):
             held.reread = True
         held.root = root
         held.last = max(held.last, seq)
