@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SECONDS = 600 if os.environ.get("BRAKIT_LONG") == "1" else 4
+SECONDS = 600 if os.environ.get("BRAKIT_LONG") == "1" else 2
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is not installed (`make fuzz` tries to)"),
     pytest.mark.timeout(SECONDS + 110),

@@ -20,7 +20,7 @@ from tests.truth.ledger import CUT, Captured, Row, Truth, compare
 from tests.truth.witness import Ingest, Witness
 
 AT_ONCE = 20
-ROUNDS = 5 if os.environ.get("BRAKIT_LONG") else 2
+ROUNDS = 5 if os.environ.get("BRAKIT_LONG") else 1
 """A cell gets this many times as many requests as are under way at once."""
 QUIET_S = 0.6
 LATE_S = 5
