@@ -19,6 +19,7 @@ def told(text: str, content_type: str = "application/json") -> list[tuple[str, s
         ('{"id": 3, "password": "hunter2!"}', [("password", "text", "medium")]),
         ('{"password": "Forgot your password?"}', [("password", "words", "medium")]),
         ('{"secret": "no secret configured"}', [("secret", "words", "medium")]),
+        ('{"password": "Your password must have 12 characters"}', [("password", "words", "long")]),
         ('{"password": "Password"}', [("password", "words", "medium")]),
         ('{"password": "$2b$12$notARealHash0123456789abcdefghij"}', [("password", "hash", "long")]),
         ('{"token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.c2lnbmF0dXJl"}', [("token", "key", "long")]),

@@ -22,7 +22,7 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _HIDDEN = re.compile(r"[*•xX#._\s-]+|.*(?:\*\*\*|xxxx|XXXX|••••|####).*|[\[<(]\w+[\])>]", re.DOTALL)
-_WORDS = re.compile(r"[A-Za-z'’,;:!?()-]+(?: [A-Za-z'’,;:!?().-]+)+[.…]?")
+_WORDS = re.compile(r"[A-Za-z'’,;:!?()-]+(?: (?:[A-Za-z'’,;:!?().-]+|[0-9]{1,4}))+[.…]?")
 _HASH = re.compile(next(look.pattern for look in PATTERNS if look.name == "password hash"))
 _LOOKS = [(look.needles, re.compile(look.pattern, re.ASCII)) for look in PATTERNS if look.needles]
 

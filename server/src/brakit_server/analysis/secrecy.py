@@ -39,9 +39,13 @@ def kind_of(name: str) -> str:
     return next((kind for kind, pattern in _KINDS if pattern.search(named)), "own")
 
 
+MOST_MASKS = 100
+"""Descriptions of masks of one request that are looked at: our SDK sends 60 at most."""
+
+
 def masked_in(request: Request, place: str) -> list[Masked]:
     """What was masked in one of its texts, without what the app had hidden itself, and without sentences and labels."""
-    return [one for one in request.masked or () if one.place == place and one.look not in ("hidden", "words")]
+    return [one for one in (request.masked or ())[:MOST_MASKS] if one.place == place and one.look not in ("hidden", "words")]
 
 
 def place_words(request: Request) -> str:

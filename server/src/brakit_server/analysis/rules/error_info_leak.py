@@ -17,7 +17,7 @@ _ADDRESS = re.compile(
     r"(?:\+\w{1,20})?://[^\s\"'<>\\]{2}"
 )
 _SQL = re.compile(
-    r"\bSELECT\s[^;]{1,600}?\sFROM\s+[\w\"`\[.]|\bINSERT\s+INTO\s+[\w\"`\[.]+\s*\(|\bUPDATE\s+[\w\"`\[\].]{1,100}\s+SET\s+[\w\"`\[.]+\s*="
+    r"\bSELECT\s[^;]{1,300}?\sFROM\s+[\w\"`\[.]|\bINSERT\s+INTO\s+[\w\"`\[.]+\s*\(|\bUPDATE\s+[\w\"`\[\].]{1,100}\s+SET\s+[\w\"`\[.]+\s*="
     r"|\bDELETE\s+FROM\s+[\w\"`\[\].]{1,100}\s+WHERE\s|\[SQL: "
 )
 _DATABASE = re.compile(
@@ -63,7 +63,7 @@ class ErrorInfoLeak(Rule):
         request = timeline.request
         if request is None or request.status_code < 400 or not request.response_body:
             return
-        text = timeline.response_body.text
+        text = timeline.response_body.text[:20_000]
         kinds = [
             kind for kind, pattern in (("address", _ADDRESS), ("sql", _SQL), ("database", _DATABASE)) if pattern.search(text)
         ]
@@ -71,7 +71,7 @@ class ErrorInfoLeak(Rule):
             kinds.append("sql")
         if "sql" in kinds and "database" in kinds:
             kinds.remove("database")
-        if self._has_secret(timeline):
+        if "address" not in kinds and self._has_secret(timeline):
             kinds.append("secret")
         if _FILE.search(text) and not _TRACE.search(text):
             kinds.append("file")

@@ -10,7 +10,7 @@ from brakit_server.analysis.rules import Rule
 from brakit_server.analysis.secrecy import gives_access, issues_keys, kind_of, masked_in
 from brakit_server.analysis.timeline import Timeline
 from brakit_server.answers import Confidence, Severity
-from brakit_server.records import Masked
+from brakit_server.records import Masked, Request
 
 _ALWAYS = frozenset({"password", "pass", "secret", "key", "seed", "credential", "own"})
 _GIVEN = frozenset({"token", "session id", "authorization", "assertion"})
@@ -46,20 +46,19 @@ class ExposedSecret(Rule):
         if request is None or not request.masked or request.status_code >= 400:
             return
         found: dict[str, list[Masked]] = {}
+        public = _of_browser_configurations(timeline)
         for one in masked_in(request, "responseBody"):
-            kind = self._kind(timeline, one)
-            if kind:
+            kind = self._kind(request, one)
+            if kind and one.name not in public:
                 found.setdefault(kind, []).append(one)
         for kind, masks in found.items():
             yield self._finding(timeline, kind, masks)
 
-    def _kind(self, timeline: Timeline, one: Masked) -> str:
+    def _kind(self, request: Request, one: Masked) -> str:
         """`password`, `key` or `token`; empty for what may be there."""
-        request = timeline.request
-        assert request is not None
         name = one.name or ""
         kind, named = kind_of(name), words(name)
-        if any(word in named for word in _PUBLIC) or self._is_browser_configuration(timeline, name):
+        if any(word in named for word in _PUBLIC):
             return ""
         if one.look == "hash" or (kind in ("password", "pass") and one.look == "text"):
             return "password"
@@ -74,10 +73,6 @@ class ExposedSecret(Rule):
         if kind in _GIVEN:
             return "" if gives_access(request) or issues_keys(request) else "token"
         return ""
-
-    @staticmethod
-    def _is_browser_configuration(timeline: Timeline, name: str) -> bool:
-        return any(name in one and ("authDomain" in one or "messagingSenderId" in one) for one in timeline.response_body.objects)
 
     def _finding(self, timeline: Timeline, kind: str, masks: list[Masked]) -> Finding:
         names = sorted({one.name or f"a value that looks like a {one.look}" for one in masks})
@@ -95,3 +90,10 @@ class ExposedSecret(Rule):
             detail="It was sent with the request and comes back as it is." if echoed else None,
             subject=kind,
         )
+
+
+def _of_browser_configurations(timeline: Timeline) -> set[str]:
+    """Names in objects that are given to a browser's SDK as they are."""
+    if "authDomain" not in timeline.response_body.text and "messagingSenderId" not in timeline.response_body.text:
+        return set()
+    return {name for one in timeline.response_body.objects if "authDomain" in one or "messagingSenderId" in one for name in one}
