@@ -73,6 +73,15 @@ def rows_changed(make: Any) -> Labelled:
     return _asked(make, 5000, sql="UPDATE items SET seen = ? WHERE shop = ?"), []
 
 
+def small_by_now(make: Any) -> Labelled:
+    before = _asked(make, 3000, 3)
+    after = []
+    for n in range(25):
+        make.now += 1000
+        after += [make.request(f"n{n}", ms=90), make.query(ALL, f"n{n}", owner=f"n{n}", row_count=40)]
+    return [*before, *after], []
+
+
 def _more(make: Any, rows: int) -> list[Any]:
     make.now += 1000
     return [make.request("last", ms=90), make.query(ALL, "x", owner="last", row_count=rows)]

@@ -71,3 +71,14 @@ def before_the_first_write(make: Any) -> Labelled:
 def a_slow_statement(make: Any) -> Labelled:
     entries = [make.request(ms=490), _write(make, ms=390.0)]
     return [*entries, _end(make, 391.0)], []
+
+
+def in_calls_side_by_side(make: Any) -> Labelled:
+    entries = [make.request(ms=900), _write(make)]
+    # One inside the other, then two that overlap: all in all they fill the time but for 100 ms.
+    lengths = (("a", 200.0, 20.0), ("b", 50.0, 230.0), ("c", 200.0, 150.0), ("d", 150.0, 199.0))
+    for name, ms, then in lengths:
+        entries.append(make.fetch(f"http://127.0.0.1:9/{name}", ms=ms))
+        make.now += then
+    # Each call is one inside the transaction.
+    return [*entries, _end(make, 0.0)], [("fetch-in-transaction", "warning")] * 3 + [("fetch-in-transaction", "info")]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
+from itertools import accumulate
 
 from brakit_server.analysis.endpoint import target_of
 from brakit_server.analysis.finding import Finding, milliseconds
@@ -13,6 +15,9 @@ from brakit_server.answers import Severity
 from brakit_server.records import Fetch, Query
 
 _WRITES = frozenset({"INSERT", "UPDATE", "DELETE"})
+
+_MOST = 20
+"""Calls of one request that are told, the longest."""
 
 
 class FetchInTransaction(Rule):
@@ -38,21 +43,25 @@ class FetchInTransaction(Rule):
     """Of a transaction that has written: about where people notice a wait (https://www.nngroup.com/articles/response-times-3-important-limits/)."""
 
     def check(self, timeline: Timeline) -> Iterable[Finding]:
-        transactions = [each for each in timeline.transactions if each.queries]
+        transactions = sorted((each for each in timeline.transactions if each.queries), key=_begun)
         if not transactions:
-            return []
-        found: dict[str, tuple[float, Finding]] = {}
+            return
+        # When the latest of the first n was seen to live on: the first of them that outlives a call is found without asking all.
+        reached = list(accumulate(map(_alive, transactions), max))
+        longest: dict[tuple[object, ...], tuple[Fetch, Transaction]] = {}
         for fetch in timeline.fetches:
             if fetch.duration_ms < self.min_ms:
                 continue
-            around = next((each for each in transactions if _holds(each, fetch)), None)
-            if around is None:
+            place = bisect_left(reached, ended(fetch))
+            if place == len(transactions) or _begun(transactions[place]) >= fetch.timestamp:
                 continue
-            finding = self._finding(timeline, around, fetch)
-            known = found.get(finding.identity)
-            if known is None or known[0] < fetch.duration_ms:
-                found[finding.identity] = (fetch.duration_ms, finding)
-        return [finding for _, finding in found.values()]
+            site = fetch.call_site
+            key = (target_of(fetch), site and site.file, site and site.function)
+            known = longest.get(key)
+            if known is None or known[0].duration_ms < fetch.duration_ms:
+                longest[key] = (fetch, transactions[place])
+        for fetch, around in sorted(longest.values(), key=lambda each: each[0].duration_ms, reverse=True)[:_MOST]:
+            yield self._finding(timeline, around, fetch)
 
     def _finding(self, timeline: Timeline, transaction: Transaction, fetch: Fetch) -> Finding:
         written = sorted(
@@ -82,15 +91,17 @@ def _before(query: Query, fetch: Fetch) -> bool:
     return query.timestamp < fetch.timestamp
 
 
-def _holds(transaction: Transaction, fetch: Fetch) -> bool:
-    """Whether the transaction had begun before the call and went on after it."""
-    over = ended(fetch)
-    if not (transaction.queries[0].timestamp < fetch.timestamp and over <= transaction.ended):
-        return False
-    # What reads only and is never ended is often nobody's intention: then a later statement of its own must show that it lived on.
-    return any(query.timestamp >= over for query in transaction.queries) or any(
-        mark.transaction_mark in ("commit", "rollback") and mark.timestamp >= over for mark in transaction.marks
-    )
+def _begun(transaction: Transaction) -> float:
+    return transaction.queries[0].timestamp
+
+
+def _alive(transaction: Transaction) -> float:
+    """When it was last seen to live on: at the start of its last statement, or of its commit or rollback.
+
+    What reads only and is never ended is often nobody's intention: then a later statement of its own must show that it was open.
+    """
+    ends = [mark.timestamp for mark in transaction.marks if mark.transaction_mark in ("commit", "rollback")]
+    return max([transaction.queries[-1].timestamp, *ends])
 
 
 def _opened(transaction: Transaction) -> str | None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 
 from brakit_server.analysis.finding import Finding, milliseconds, share
 from brakit_server.analysis.rules import Rule
 from brakit_server.analysis.timeline import Timeline
 from brakit_server.analysis.transactions import Transaction
-from brakit_server.records import Query
+from brakit_server.records import Fetch, Query
 
 _WRITES = frozenset({"INSERT", "UPDATE", "DELETE"})
+
+_MOST = 20
+"""Transactions of one request that are told, those that are idle for longest."""
 
 
 class IdleInTransaction(Rule):
@@ -36,14 +40,16 @@ class IdleInTransaction(Rule):
     """Others who wait for the rows notice by then."""
 
     def check(self, timeline: Timeline) -> Iterable[Finding]:
-        for transaction in timeline.transactions:
-            if transaction.outcome == "open":
-                continue
-            gap = self._gap(timeline, transaction)
-            if gap is not None:
-                yield self._finding(timeline, transaction, *gap)
+        calls = _Calls(timeline.fetches)
+        idle = [
+            (transaction, *gap)
+            for transaction in timeline.transactions
+            if transaction.outcome != "open" and (gap := self._gap(transaction, calls)) is not None
+        ]
+        for each in sorted(idle, key=lambda each: each[1], reverse=True)[:_MOST]:
+            yield self._finding(timeline, *each)
 
-    def _gap(self, timeline: Timeline, transaction: Transaction) -> tuple[float, Query, Query] | None:
+    def _gap(self, transaction: Transaction, calls: _Calls) -> tuple[float, Query, Query] | None:
         """The longest stretch after the first write: milliseconds, the statement before it and the one behind it."""
         steps = sorted((*transaction.queries, *transaction.marks), key=lambda each: each.timestamp)
         longest: tuple[float, Query, Query] | None = None
@@ -51,8 +57,8 @@ class IdleInTransaction(Rule):
         reached = 0.0
         last: Query | None = None
         for step in steps:
-            if written and last is not None:
-                idle = step.timestamp - reached - _called(timeline, reached, step.timestamp)
+            if written and last is not None and step.timestamp - reached >= self.min_idle_ms:
+                idle = step.timestamp - reached - calls.between(reached, step.timestamp)
                 if idle >= self.min_idle_ms and (longest is None or idle > longest[0]):
                     longest = (idle, last, step)
             written = written or (step.operation in _WRITES and step.error is None)
@@ -80,14 +86,28 @@ class IdleInTransaction(Rule):
         )
 
 
-def _called(timeline: Timeline, start: float, end: float) -> float:
-    """Milliseconds of outgoing calls between the two."""
-    total, reached = 0.0, start
-    for fetch in timeline.fetches:
-        if fetch.timestamp >= end:
-            break
-        begun, over = max(fetch.timestamp, reached), min(fetch.timestamp + fetch.duration_ms, end)
-        if over > begun:
-            total += over - begun
-            reached = over
-    return total
+class _Calls:
+    """How much of a stretch of time was spent in outgoing calls, those side by side counted once."""
+
+    def __init__(self, fetches: list[Fetch]) -> None:
+        self.starts: list[float] = []
+        self.ends: list[float] = []
+        self.before = [0.0]
+        """Milliseconds up to the end of each."""
+        for fetch in fetches:
+            over = fetch.timestamp + fetch.duration_ms
+            if self.ends and fetch.timestamp <= self.ends[-1]:
+                self.before[-1] += max(0.0, over - self.ends[-1])
+                self.ends[-1] = max(over, self.ends[-1])
+            else:
+                self.starts.append(fetch.timestamp)
+                self.ends.append(over)
+                self.before.append(self.before[-1] + fetch.duration_ms)
+
+    def between(self, start: float, end: float) -> float:
+        """Milliseconds between the two."""
+        return self._until(end) - self._until(start)
+
+    def _until(self, moment: float) -> float:
+        place = bisect_right(self.starts, moment)
+        return self.before[place] - max(0.0, self.ends[place - 1] - moment) if place else 0.0
