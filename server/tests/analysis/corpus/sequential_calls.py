@@ -52,6 +52,11 @@ def with_a_value_of_the_body(make: Any) -> Labelled:
     return [make.request(ms=300, method="POST", request_body='{"sku": "AB-1"}'), *calls], [("sequential-calls", "warning")]
 
 
+def with_a_value_that_the_first_has_too(make: Any) -> Labelled:
+    calls = [_get(make, f"{name}.internal/x?tenant=acme", 120) for name in "abc"]
+    return [make.request(ms=500), *calls], [("sequential-calls", "warning", ("3 calls",))]
+
+
 def in_a_job(make: Any) -> Labelled:
     calls = [_get(make, f"{name}.internal/all", 100, owner="j1") for name in "abcd"]
     return [make.job("j1", ms=500), *calls], [("sequential-calls", "warning", ("of the run",))]

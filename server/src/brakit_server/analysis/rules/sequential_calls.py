@@ -36,8 +36,8 @@ class SequentialCalls(Rule):
     """*What it finds.* Calls that read (GET, HEAD), each `min_ms` or longer, that one request or job makes from the same
     function one right after the other (`max_gap_ms` at most between them), when making them at the same time would save
     `min_saving_ms` and `min_saving_share` of it. Whether one needs the answer of another cannot be seen: calls with a value
-    (an id, a parameter) that the incoming request did not have are left out unless three and more to one place differ in it,
-    and the finding says "possible".
+    (an id, a parameter) that neither the incoming request nor the first of them had are left out unless three and more to
+    one place differ in it, and the finding says "possible".
 
     *Why it matters.* The user waits for the sum of all where the longest would do.
 
@@ -142,8 +142,11 @@ def _independent(run: list[Fetch], known: frozenset[str]) -> list[Fetch]:
             continue
         seen.add(call.url)
         alike.setdefault(target, []).append(call)
-        # The values of the first are no other call's of these.
-        if call is run[0] or all(value in known for value in values):
+        if call is run[0]:
+            # What it was made with was there before any of these answers.
+            known = known.union(values)
+            free.append(call)
+        elif all(value in known for value in values):
             free.append(call)
     sets = [free, *(calls for calls in alike.values() if len(calls) >= LOOP)]
     return max(sets, key=_saving)
