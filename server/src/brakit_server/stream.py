@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -199,7 +197,7 @@ class Stream:
         self.store = store
         self.head = 0
         """The newest `seq` that was published."""
-        self._ring: deque[Shown] = deque()
+        self._ring: list[Shown] = []
         self._first = 1
         """The `seq` of the ring's first frame."""
         self._bytes = 0
@@ -251,19 +249,24 @@ class Stream:
             self._bytes = 0
             self._first = stored[0].seq if self._clients else stored[-1].seq + 1
         if self._clients:
-            for each in stored:
-                text = text_of(each)
-                self._ring.append(Shown(each, text))
-                self._bytes += len(text)
-            while len(self._ring) > RING_EVENTS or self._bytes > RING_BYTES:
-                self._bytes -= len(self._ring.popleft().text)
-                self._first += 1
+            texts = [text_of(each) for each in stored]
+            self._ring += map(Shown, stored, texts)
+            self._bytes += sum(map(len, texts))
+            self._bound()
         self.head = stored[-1].seq
         for client in self._clients:
             if not client.together:
                 client.wake()
             elif self._tick is None:
                 self._tick = asyncio.get_running_loop().call_later(TICK_SECONDS, self._wake)
+
+    def _bound(self) -> None:
+        gone = 0
+        while len(self._ring) - gone > RING_EVENTS or self._bytes > RING_BYTES:
+            self._bytes -= len(self._ring[gone].text)
+            gone += 1
+        del self._ring[:gone]
+        self._first += gone
 
     def _wake(self) -> None:
         self._tick = None
@@ -289,7 +292,7 @@ class Stream:
         if start < 0 or start >= len(self._ring):
             return None
         found, size = [], 0
-        for each in islice(self._ring, start, None):
+        for each in self._ring[start:]:
             found.append(each)
             size += len(each.text)
             if size >= most:
@@ -327,7 +330,9 @@ class Stream:
 
 def text_of(stored: Stored) -> bytes:
     """The record in JSON; nothing for kinds that are not sent."""
-    return _encode(stored.entry) if stored.kind in NAMES else b""
+    if stored.kind not in NAMES:
+        return b""
+    return _encode(stored.entry) if stored.json is None else stored.json
 
 
 def frame(shown: Shown) -> bytes:

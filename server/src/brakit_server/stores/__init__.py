@@ -56,6 +56,11 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     seq: int
     kind: str
     entry: Entry
+    json: bytes | None = None
+    """Of the record, one line, where a store has just made it anyway. Of an unknown kind it is the store's own."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stored) and (self.seq, self.kind, self.entry) == (other.seq, other.kind, other.entry)
 
 
 class Timeline(msgspec.Struct, kw_only=True):

@@ -95,8 +95,10 @@ class Appender:
             if number == REQUEST:
                 # What cannot be said of it must cost this batch now, and not a segment later.
                 self._endpoint_of(batch.entries[place][1])  # type: ignore[arg-type]
-        seq = fresh.first + len(fresh.stored)
-        result = [Stored(seq + place, kind, entry) for place, (kind, entry) in enumerate(batch.entries)]
+        result = [
+            Stored(seq, kind, entry, json)
+            for seq, ((kind, entry), json) in enumerate(zip(batch.entries, records, strict=True), fresh.first + len(fresh.stored))
+        ]
         fresh.numbers += numbers
         fresh.encoded += records
         fresh.bytes += sum(map(len, records))
