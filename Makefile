@@ -10,6 +10,7 @@
 #   make faults    every line of the SDK that runs inside an app's calls fails in turn, and the app is unaffected
 #   make fuzz      coverage-guided fuzzing of what reads strangers' bytes, ten minutes each
 #   make versions  the lowest and the latest release of each library that the SDK supports (NAME=fastapi for one)
+#   make corpus    labelled apps that really run: precision and recall of each rule, and of the definitions of others
 #   make suites    the own tests of the libraries that the SDK patches, with us in their process (NAME=flask for one)
 #   make new KIND=rule NAME=slow-thing    a new rule, instrumentation, view, command or resource, with its test
 
@@ -20,7 +21,7 @@ WEB := server/src/brakit_server/web/index.html
 DASHBOARD := $(shell find dashboard/src dashboard/index.html dashboard/*.ts dashboard/package.json 2>/dev/null)
 PYTHON_CODE := sdk server tests demo bench schema
 
-.PHONY: setup demo test check generate bench build matrix faults fuzz versions suites new format clean
+.PHONY: setup demo test check generate bench build matrix faults fuzz versions suites corpus new format clean
 
 setup: $(VENV)/.installed $(WEB)
 
@@ -95,6 +96,9 @@ versions: setup
 
 suites: setup
 	$(BIN)/python -m tests.suites $(NAME)
+
+corpus: setup
+	@$(BIN)/python -m tests.corpus
 
 new: $(VENV)/.installed
 	@$(BIN)/python schema/new.py $(KIND) $(NAME)
