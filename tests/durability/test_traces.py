@@ -18,6 +18,8 @@ from brakit_server.stores import Where
 from brakit_server.stores.sqlite import SqliteStore
 from tests.durability.serving import Server, log, payload
 
+LONG = os.environ.get("BRAKIT_LONG") == "1"
+EVENTS = 10_000_000 if LONG else 300_000
 CANARY = "Canary7f3aQ"
 FRAME = zstandard.FRAME_HEADER
 HOURS = 3_600.0
@@ -135,6 +137,43 @@ async def test_what_is_old_goes_and_clocks_may_jump(tmp_path: Path) -> None:
     assert await store.expire() == 0
     assert {entry.message for entry in (await store.logs(Where())).entries} == {"after", "before"}
     await store.close()
+
+
+@pytest.mark.timeout(3_600 if LONG else 240)
+async def test_the_cap_of_size_holds_under_load(tmp_path: Path, say: Callable[[str], None]) -> None:
+    most = 300_000_000 if LONG else 12_000_000
+    path = tmp_path / "b.db"
+    store = SqliteStore(path, max_bytes=most)
+    stored = largest = with_log = 0
+    fewest = EVENTS
+    begun = time.process_time()
+    while stored < EVENTS:
+        texts = [f"{stored + place} {os.urandom(16).hex()}" for place in range(1_000)]
+        events = [log(text, logger=f"l{stored % 7}") | {"requestId": f"r{text[:5]}"} for text in texts]
+        await store.append(ingest.read(payload(events), time.time() * 1000).batch)
+        stored += len(events)
+        if stored % 10_000 == 0 and await store.expire():
+            fewest = min(fewest, (await store.size()).events["log"])
+        sizes = [one.stat().st_size for one in (path, Path(f"{path}-wal")) if one.exists()]
+        largest = max(largest, sizes[0])
+        with_log = max(with_log, sum(sizes))
+    used = time.process_time() - begun
+    page = await store.logs(Where(limit=1))
+    newest = page.entries[0].message
+    assert newest.startswith(f"{EVENTS - 1} ")
+    kept = (await store.size()).events["log"]
+    assert kept < EVENTS
+    # What goes is what is too much, and not all that is old.
+    assert fewest > EVENTS / 10 if not LONG else fewest > 100_000
+    assert (await store.since(0, 1))[0].seq == EVENTS - kept + 1
+    await store.close()
+    assert most * 0.8 < largest <= most * 1.05
+    # Its log is a ring: SQLite's limit for it, and what one transaction may add.
+    assert with_log <= most * 1.05 + 40_000_000
+    say(
+        f"cap of {most / 1e6:.0f} MB under {EVENTS} events: {largest / 1e6:.1f} MB at most, {with_log / 1e6:.1f} with the log; "
+        f"the newest {kept} kept; {used / EVENTS * 1e6:.0f} us of CPU each, sending included"
+    )
 
 
 def test_files_are_for_their_user_alone(start: Callable[..., Server], tmp_path: Path) -> None:

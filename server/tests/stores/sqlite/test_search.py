@@ -36,7 +36,7 @@ def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def indexed(path: Path) -> int:
     with sqlite3.connect(path) as connection:
-        found: int = connection.execute("SELECT count(*) FROM search").fetchone()[0]
+        found: int = sum(connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for _, name in search.parts(connection))
     connection.close()
     return found
 
@@ -44,6 +44,7 @@ def indexed(path: Path) -> int:
 @pytest.mark.parametrize("settled", ["all", "half", "none"])
 async def test_what_is_found_is_what_is_there(tmp_path: Path, make: Any, batch: Any, settled: str, monkeypatch: Any) -> None:
     monkeypatch.setattr(search, "HITS", 30)
+    monkeypatch.setattr(search, "PART_SEGMENTS", 2)
     chance = random.Random(4)
     on_the_disk = SqliteStore(tmp_path / "b.db")
     stores: list[Store] = [MemoryStore(), on_the_disk]
@@ -82,7 +83,8 @@ async def test_a_text_that_is_too_long_for_the_index_is_found(tmp_path: Path, ma
     await store.close()
 
 
-async def test_the_index_forgets_what_is_gone(tmp_path: Path, make: Any, batch: Any) -> None:
+async def test_the_index_forgets_what_is_gone(tmp_path: Path, make: Any, batch: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(search, "PART_SEGMENTS", 1)
     now = [1_790_000_000.0]
     store = SqliteStore(tmp_path / "b.db", max_age_days=1, clock=lambda: now[0])
     await store.append(batch(*(make.log(None, f"old {number}") for number in range(20)), received_at=now[0] * 1000))

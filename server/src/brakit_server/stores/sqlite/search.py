@@ -1,9 +1,15 @@
-"""Search: an index of three-letter runs over the distinct texts of each segment, which tells the segments that may hold a text."""
+"""Search: an index of three-letter runs over the distinct texts of each segment, which tells the segments that may hold a text.
+
+It is made of parts, each of segments that follow each other. A part goes as a whole, with the last of its segments: to delete texts
+from FTS5 one by one costs as much as to put them in, and makes it larger until it has merged them. What it still knows of segments that
+are gone leads nowhere.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
+from itertools import pairwise
 
 import zstandard
 
@@ -13,9 +19,11 @@ from brakit_server.stores.sqlite.packing import Block
 from brakit_server.stores.sqlite.terms import Fragment
 from brakit_server.stores.sqlite.view import EVERYWHERE, View
 
+# Texts stand in it in one case; where they are is checked on them, so the index need not know it.
+_PART = "CREATE VIRTUAL TABLE {} USING fts5(text, tokenize = 'trigram', detail = none, columnsize = 0)"
+
 SEARCH = (
-    # Texts stand in it in one case; where they are is checked on them, so the index need not know it.
-    "CREATE VIRTUAL TABLE search USING fts5(text, tokenize = 'trigram', detail = none, columnsize = 0)",
+    _PART.format("search"),
     "CREATE TABLE unsearched (id INTEGER PRIMARY KEY)",
 )
 """Part of a migration in schema.py. `unsearched` has the blocks whose texts are too many for the index."""
@@ -36,14 +44,18 @@ RUNS = 3
 HITS = 1_000
 """Texts that are found in the index at most; what is older than the last of them is looked at record by record."""
 
+PART_SEGMENTS = 32
+"""Segments of a part at least."""
+
+PARTS = 3
+"""A part has this fraction of the segments that are there when it is full: the larger the index, the larger its parts."""
+
 BEHIND = 32
 """Segments that the index may be behind while there is never nothing else to do."""
 
 ORDINAL_BITS = 14
 """Of the number of a text: its block, then a number of its own."""
 
-_INSERT = "INSERT INTO search (rowid, text) VALUES (?, ?)"
-_FIND = "SELECT rowid FROM search WHERE search MATCH ? AND instr(text, ?) ORDER BY rowid DESC LIMIT ?"
 _UPTO = "SELECT value FROM meta WHERE name = 'searched'"
 
 
@@ -52,7 +64,10 @@ def fragment(view: View, number: int, text: str) -> Fragment:
     wanted = text.casefold()
     if len(wanted) < SHORTEST or "\0" in wanted:
         return EVERYWHERE
-    rows = view.connection.execute(_FIND, (_rare(wanted), wanted, HITS)).fetchall()
+    rows: list[tuple[int]] = []
+    for _, name in reversed(parts(view.connection)):
+        find = "SELECT rowid FROM " + name + " WHERE " + name + " MATCH ? AND instr(text, ?) ORDER BY rowid DESC LIMIT ?"
+        rows += view.connection.execute(find, (_rare(wanted), wanted, HITS - len(rows))).fetchall()
     blocks = {rowid >> ORDINAL_BITS for (rowid,) in rows}
     segments = sorted({block >> KIND_BITS for block in blocks if block % (1 << KIND_BITS) == number}, reverse=True)
     known = ", ".join(map(str, segments))
@@ -79,6 +94,13 @@ def _rarity(letter: str) -> int:
     return 0 if letter in " etaoinsr" else 1 if letter.isalpha() and letter.isascii() and letter not in "jqxzvkw" else 3
 
 
+def parts(connection: sqlite3.Connection) -> list[tuple[int, str]]:
+    """The first segment that each part may hold, and the name of its table; in order."""
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'search*'").fetchall()
+    numbers = ((name.removeprefix("search").removeprefix("_") or "0", name) for (name,) in rows)
+    return sorted((int(number), name) for number, name in numbers if number.isdecimal())
+
+
 def upto(connection: sqlite3.Connection) -> int:
     """The last segment that is in the index; 0 when none is."""
     found = connection.execute(_UPTO).fetchone()
@@ -98,6 +120,7 @@ def step(connection: sqlite3.Connection) -> bool:
         return False
     first = int(found[0])
     connection.execute("BEGIN IMMEDIATE")
+    insert = "INSERT INTO " + _part_for(connection, first) + " (rowid, text) VALUES (?, ?)"
     for number in SEARCHED:
         id = first << KIND_BITS | number
         row = connection.execute("SELECT n, data FROM block WHERE id = ?", (id,)).fetchone()
@@ -107,10 +130,22 @@ def step(connection: sqlite3.Connection) -> bool:
         if distinct is None:
             connection.execute("INSERT OR REPLACE INTO unsearched (id) VALUES (?)", (id,))
         else:
-            connection.executemany(_INSERT, ((id << ORDINAL_BITS | place, text) for place, text in enumerate(distinct)))
+            connection.executemany(insert, ((id << ORDINAL_BITS | place, text) for place, text in enumerate(distinct)))
     connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('searched', ?)", (first,))
     connection.execute("COMMIT")
     return True
+
+
+def _part_for(connection: sqlite3.Connection, segment: int) -> str:
+    """The table that a segment goes to, which follows all that are in the index."""
+    first, name = parts(connection)[-1]
+    own, every = connection.execute(
+        "SELECT count(*) FILTER (WHERE id BETWEEN ? AND ?), count(*) FROM segment", (first, segment - 1)
+    ).fetchone()
+    if own >= max(PART_SEGMENTS, every // PARTS):
+        name = f"search_{segment}"
+        connection.execute(_PART.format(name))
+    return name
 
 
 def _distinct(first: int, number: int, length: int, data: bytes) -> list[str] | None:
@@ -126,15 +161,22 @@ def _distinct(first: int, number: int, length: int, data: bytes) -> list[str] | 
 
 
 def delete(connection: sqlite3.Connection, first: int) -> None:
-    """Take a segment out of the index, inside the transaction that is open."""
+    """Forget the first segment, inside the transaction that is open: with it goes a part of which nothing is left."""
     low = first << KIND_BITS
-    end = low + (1 << KIND_BITS)
-    connection.execute("DELETE FROM search WHERE rowid >= ? AND rowid < ?", (low << ORDINAL_BITS, end << ORDINAL_BITS))
-    connection.execute("DELETE FROM unsearched WHERE id >= ? AND id < ?", (low, end))
+    connection.execute("DELETE FROM unsearched WHERE id >= ? AND id < ?", (low, low + (1 << KIND_BITS)))
+    known = parts(connection)
+    left = connection.execute("SELECT min(id) FROM segment WHERE id > ?", (first,)).fetchone()[0]
+    if left is None:
+        delete_all(connection)
+        return
+    for (_, name), (following, _) in pairwise(known):
+        if following <= left:
+            connection.execute("DROP TABLE " + name)
 
 
 def delete_all(connection: sqlite3.Connection) -> None:
     """Empty the index, inside the transaction that is open."""
-    connection.execute("DROP TABLE search")
+    for _, name in parts(connection):
+        connection.execute("DROP TABLE " + name)
     connection.execute(SEARCH[0])
     connection.execute("DELETE FROM unsearched")
