@@ -951,6 +951,96 @@ export interface SuppressedIssues {
   problem?: string;
 }
 
+/** Of a table or a host: its calls. Counts of these are the share of the newest requests, applied to all. */
+export interface NodeStats {
+  requestCount: number;
+  avgLatencyMs: number;
+  errorRate: number;
+  avgQueryCount?: number;
+  lastSeenAt: number;
+  firstSeenAt: number;
+  perMinute?: number;
+}
+
+/** A security issue of an endpoint. */
+export interface NodeFinding {
+  rule: string;
+  severity: string;
+  title: string;
+  count: number;
+}
+
+/** Another issue of it. */
+export interface NodeInsight {
+  type: string;
+  severity: string;
+  title: string;
+  issueId: string;
+}
+
+export interface NodeAnnotations {
+  categories: string[];
+  hasAuth?: boolean;
+  isMiddleware?: boolean;
+  securityFindings: NodeFinding[];
+  insights: NodeInsight[];
+  openIssueCount?: number;
+  p95Ms?: number;
+}
+
+export interface GraphNode {
+  id: string;
+  type: "endpoint" | "external" | "job" | "table";
+  label: string;
+  service?: string;
+  stats: NodeStats;
+  annotations: NodeAnnotations;
+}
+
+export interface EdgeStats {
+  frequency: number;
+  avgLatencyMs: number;
+  lastSeenAt: number;
+  firstSeenAt: number;
+}
+
+export interface EdgeAnnotations {
+  hasIssue?: boolean;
+}
+
+export interface GraphEdge {
+  id: string;
+  source: string;
+  target: string;
+  type: "calls" | "enqueues" | "fetches" | "reads" | "writes";
+  stats: EdgeStats;
+  patterns: string[];
+  annotations: EdgeAnnotations;
+}
+
+export interface ClusterInfo {
+  id: string;
+  label: string;
+  children: string[];
+  stats: NodeStats;
+}
+
+export interface GraphMetadata {
+  totalObservations: number;
+  lastUpdatedAt: number;
+  since: number;
+  sampled: number;
+  complete: boolean;
+}
+
+/** `GET /api/graph`. */
+export interface Graph {
+  nodes: GraphNode[];
+  edges: GraphEdge[];
+  clusters: ClusterInfo[];
+  metadata: GraphMetadata;
+}
+
 /** A field that a filter can name. */
 export interface FilterField {
   name: string;

@@ -284,3 +284,108 @@ class SuppressedIssues(Answer, kw_only=True):
     """Issues in the baseline file."""
     problem: str | None = None
     """Why the baseline file cannot be read."""
+
+
+# Graph
+
+
+class NodeStats(Answer, omit_defaults=False, kw_only=True):
+    """Of a table or a host: its calls. Counts of these are the share of the newest requests, applied to all."""
+
+    request_count: int
+    avg_latency_ms: float
+    error_rate: float
+    """Of endpoints: answers of 400 and above; jobs that did not succeed; calls that failed."""
+    avg_query_count: float = 0.0
+    last_seen_at: float
+    first_seen_at: float
+    per_minute: float = 0.0
+
+
+class NodeFinding(Answer, kw_only=True):
+    """A security issue of an endpoint."""
+
+    rule: str
+    severity: str
+    title: str
+    count: int
+
+
+class NodeInsight(Answer, kw_only=True):
+    """Another issue of it."""
+
+    type: str
+    severity: str
+    title: str
+    issue_id: str
+
+
+class NodeAnnotations(Answer, kw_only=True):
+    categories: list[str]
+    has_auth: bool = False
+    """Credentials came with it, or they were checked."""
+    is_middleware: bool = False
+    security_findings: list[NodeFinding]
+    insights: list[NodeInsight]
+    open_issue_count: int = 0
+    p95_ms: float | None = None
+
+
+class GraphNode(Answer, kw_only=True):
+    id: str
+    type: Literal["endpoint", "job", "table", "external"]
+    label: str
+    service: str | None = None
+    stats: NodeStats
+    annotations: NodeAnnotations
+
+
+class EdgeStats(Answer, omit_defaults=False, kw_only=True):
+    frequency: int
+    avg_latency_ms: float
+    last_seen_at: float
+    first_seen_at: float
+
+
+class EdgeAnnotations(Answer, kw_only=True):
+    has_issue: bool = False
+
+
+class GraphEdge(Answer, kw_only=True):
+    id: str
+    """`<source> -> <target>`."""
+    source: str
+    target: str
+    type: Literal["reads", "writes", "fetches", "calls", "enqueues"]
+    """`calls`: an endpoint of a service that is seen here too."""
+    stats: EdgeStats
+    patterns: list[str]
+    """Statements or calls without their values, at most 10."""
+    annotations: EdgeAnnotations
+
+
+class ClusterInfo(Answer, kw_only=True):
+    id: str
+    label: str
+    children: list[str]
+    stats: NodeStats
+
+
+class GraphMetadata(Answer, kw_only=True):
+    total_observations: int
+    """Requests and jobs in this time."""
+    last_updated_at: float
+    since: float
+    sampled: int
+    """Newest requests and jobs, of each endpoint some, whose queries and calls were looked at."""
+    complete: bool
+    """False where the least busy endpoints, tables or hosts were left out."""
+
+
+class Graph(Answer, omit_defaults=False, kw_only=True):
+    """`GET /api/graph`."""
+
+    nodes: list[GraphNode]
+    edges: list[GraphEdge]
+    clusters: list[ClusterInfo]
+    metadata: GraphMetadata

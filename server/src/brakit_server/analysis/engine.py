@@ -234,6 +234,10 @@ class Engine:
         """Figures by run of every endpoint, or of the one named."""
         return self._figures.history(self._windows.all(), endpoint)
 
+    def newest(self, limit: int, since: float, until: float) -> list[str]:
+        """Ids of the newest requests and jobs that began in this time, about as many of each endpoint."""
+        return self._windows.newest(limit, since, until)
+
     async def rollups(self, asked: Asked) -> Told:
         """Figures added up as asked, up to what was judged last. Raises `StoreUnavailable`."""
         return await self._folding.tell(asked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice, zip_longest
 
 from brakit_server.analysis.issues import Hits
 from brakit_server.analysis.point import Point
@@ -68,6 +69,15 @@ class Windows:
     def of(self, service: str | None) -> Service:
         """All windows of a service."""
         return Service(service, [window for window in self._windows.values() if window.service == service])
+
+    def newest(self, limit: int, since: float, until: float) -> list[str]:
+        """Ids of at most so many requests and jobs that began in this time, the newest of each endpoint first."""
+        lists = [
+            [point.request_id for point in reversed(window.points) if since <= point.started <= until]
+            for window in self._windows.values()
+        ]
+        in_turn = (id for turn in zip_longest(*lists) for id in turn if id is not None)
+        return list(islice(in_turn, limit))
 
     def clear(self) -> None:
         """Forget all."""
