@@ -66,6 +66,8 @@ class Point(msgspec.Struct, kw_only=True):
     """Of the response."""
     document_bytes: int = 0
     """The same of a response that its reader needs as a whole (JSON, HTML, XML, text); 0 for files and streams."""
+    asked: int | None = None
+    """Equal for equal reads (GET) by the same page in the same browser; None for all else, and where no page says that it asks."""
     stream: bool = False
     """Open on purpose (server-sent events, WebSocket), or given up by the client: its duration says nothing."""
     cold: bool = False
@@ -131,9 +133,15 @@ def point_of(timeline: Timeline) -> Point:
         cookies=session_cookies(root) if isinstance(root, Request) and root.cookies else (),
         size_bytes=size,
         document_bytes=document,
+        asked=_asked(root) if isinstance(root, Request) and root.method == "GET" and "referer" in root.headers else None,
         stream=stream,
         top=_largest(timeline) if queries or fetches else None,
     )
+
+
+def _asked(request: Request) -> int:
+    headers = request.headers
+    return hash((request.client, headers.get("user-agent"), headers["referer"], request.url))
 
 
 def _is_document(request: Request) -> bool:
