@@ -18,6 +18,7 @@ from brakit_server.ingest import Outcome, Refused, forget, parts, usual
 from brakit_server.ingest.payload import explained, read
 from brakit_server.ingest.prototypes import usual_kinds
 from brakit_server.ingest.reader import MAX_EVENTS, fresh_id
+from brakit_server.records import Request
 
 EXAMPLES = 2000 if os.environ.get("BRAKIT_LONG") else 120
 NOW = 1_790_000_000_000.0
@@ -214,6 +215,25 @@ QUERY = {"type": "db.query", "data": {"operation": "SELECT", "table": "t", "dura
 )
 def test_events_by_themselves_are_usual(event: dict[str, Any]) -> None:
     assert same(encoded({"events": [event, LOG], "resource": {"service": "s"}, "dropped": {"full": 1}, "batchId": "b"}))
+
+
+SECRET = '{"id": 1, "password": "hunter2hunter2", "note": "no secret configured"}'
+
+
+@pytest.mark.parametrize("masked", [None, [], [{"place": "responseBody", "name": "password", "look": "words", "length": "long"}]])
+def test_what_the_server_masks_is_described_unless_the_sender_has_done_so(masked: object) -> None:
+    data = {"method": "POST", "url": "/", "statusCode": 200, "durationMs": 1, "requestBody": SECRET, "responseBody": SECRET}
+    event = {"type": "request", "data": data if masked is None else {**data, "masked": masked}}
+    body = encoded({"events": [event]})
+    assert same(body)
+    ((_, entry),) = read(body, NOW).batch.entries
+    assert isinstance(entry, Request)
+    assert "hunter2" not in repr(entry)
+    described = [(one.place, one.name, one.look) for one in entry.masked or ()]
+    if masked is None:
+        assert described == [("requestBody", "password", "text"), ("responseBody", "password", "text")]
+    else:
+        assert described == [("responseBody", "password", "words")] * len(masked)  # type: ignore[arg-type]
 
 
 def test_rows_are_usual() -> None:

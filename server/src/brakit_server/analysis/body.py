@@ -126,7 +126,7 @@ def _scanned(text: str) -> list[dict[str, Any]]:
                 open_ones.pop()
         elif sign == ",":
             name = last = None
-        elif word is not None and name is not None and here is not None and left > 0:
+        elif word is not None and match.end() < len(text) and name is not None and here is not None and left > 0:
             here[name], name, left = _WORDS.get(word, _number(word)), None, left - 1
     return found
 

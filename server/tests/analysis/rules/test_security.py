@@ -67,7 +67,7 @@ def ask(app: Any, method: str, url: str, **more: Any) -> httpx.Response:
 Found = Callable[[], dict[str, Issue]]
 
 
-def answering(body: object, status: int = 200, **headers: str) -> Any:
+def answering(body: Any, status: int = 200, **headers: str) -> Any:
     app = flask.Flask("shop")
     app.add_url_rule("/users/<int:n>", "users", lambda n: (body, status, headers), methods=["GET", "POST"])
     return app.test_client()
