@@ -1,7 +1,7 @@
 // The API over the invented world, inside Vite's development server: enough of it to work on every view.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Plugin } from 'vite';
-import { endpointOf, matchesJob, matchesLog, matchesRequest, type Filter } from '../src/filter.ts';
+import { endpointOf } from '../src/filter.ts';
 import type {
   Error as ErrorRecord,
   ErrorGroup,
@@ -16,6 +16,7 @@ import type {
   Status,
 } from '../src/schema.ts';
 import { issues } from './findings.ts';
+import { complete, matches } from './matching.ts';
 import { joined, nothing, RUNS, visit, type Happened } from './world.ts';
 
 const VISIT_EVERY_MS = Number(process.env.VISIT_EVERY_MS ?? 700);
@@ -41,25 +42,27 @@ export class World {
   }
 
   answer(path: string, params: URLSearchParams): unknown {
-    const filter = Object.fromEntries(params) as Filter;
+    const filter = params.get('filter') ?? '';
     const detail = /^(?:requests|jobs)\/(.+)$/.exec(path);
     if (detail) return this.#detail(decodeURIComponent(detail[1] ?? ''));
     switch (path) {
       case 'requests': {
-        const rows = this.all.requests.filter((request) => matchesRequest(request, filter));
+        const rows = this.all.requests.filter((request) => matches(request, filter));
         const page = paged(rows, params);
         return { total: rows.length, requests: page.rows, next: page.next };
       }
       case 'jobs': {
-        const rows = this.all.jobs.filter((job) => matchesJob(job, filter));
+        const rows = this.all.jobs.filter((job) => matches(job, filter));
         const page = paged(rows, params);
         return { total: rows.length, entries: page.rows, next: page.next };
       }
       case 'logs': {
-        const rows = this.all.logs.filter((log) => matchesLog(log, filter));
+        const rows = this.all.logs.filter((log) => matches(log, filter));
         const page = paged(rows, params);
         return { total: rows.length, entries: page.rows, next: page.next };
       }
+      case 'filter/complete':
+        return complete(params.get('text') ?? '', Number(params.get('at') ?? 0));
       case 'activity':
         return {
           requestIds: [],
@@ -76,7 +79,7 @@ export class World {
       case 'status':
         return this.#status();
       case 'flows':
-        return { total: 0, flows: flows(this.all.requests) };
+        return { total: 0, flows: flows(this.all.requests.filter((request) => matches(request, filter))) };
       case 'overview':
         return this.#overview(Number(params.get('minutes') ?? 15));
       default:

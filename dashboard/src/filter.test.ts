@@ -1,119 +1,81 @@
 import { describe, expect, it } from 'vitest';
 import { visit } from '../dev/world.ts';
-import { endpointOf, listOf, matchesJob, matchesLog, matchesRequest, parse, text, withWord } from './filter.ts';
+import { charactersTo, endpointOf, indexOf, listOf, ofEndpoint, term, terms, valueOf, withTerm } from './filter.ts';
 import type { Request } from './schema.ts';
 
 const [request] = visit(1_700_000_000_000).requests as [Request];
 
-describe('parse', () => {
-  it('takes words for the API and leaves the rest as free text', () => {
-    expect(parse('method:post status:5XX service:shop lamp desk')).toEqual({
-      method: 'POST',
-      status: '5xx',
-      service: 'shop',
-      search: 'lamp desk',
-    });
-  });
-
-  it('keeps an unknown word, a word without a value and a time as free text', () => {
-    expect(parse('host:example method: 12:30')).toEqual({ search: 'host:example method: 12:30' });
-  });
-
-  it('reads quoted values with spaces', () => {
-    expect(parse('endpoint:"GET /orders/{id}" "two words"')).toEqual({
-      endpoint: 'GET /orders/{id}',
-      search: 'two words',
-    });
-  });
-
-  it('reads back what text writes', () => {
-    const filter = { method: 'GET', endpoint: 'GET /a b', search: 'x y' };
-    expect(parse(text(filter))).toEqual(filter);
-  });
-
-  it('is empty for nothing', () => {
-    expect(parse('   ')).toEqual({});
+describe('term', () => {
+  it('quotes what is more than a word, letter by letter', () => {
+    expect(term('service', 'shop-api.eu')).toBe('service:shop-api.eu');
+    expect(term('name', 'a "b" \\ c*')).toBe('name="a \\"b\\" \\\\ c*"');
+    expect(term('service', '-x')).toBe('service="-x"');
   });
 });
 
-describe('withWord', () => {
-  it('sets, replaces and removes one word', () => {
-    expect(withWord('lamp', 'status', '4xx')).toBe('status:4xx lamp');
-    expect(withWord('status:4xx lamp', 'status', '5xx')).toBe('status:5xx lamp');
-    expect(withWord('status:4xx lamp', 'status', undefined)).toBe('lamp');
+describe('ofEndpoint', () => {
+  it('asks for the route, or the path where no route matched', () => {
+    expect(ofEndpoint('GET /orders/{id}', 'shop')).toBe(
+      'method:GET (route="/orders/{id}" OR path="/orders/{id}") service:shop',
+    );
+  });
+
+  it('asks for the name of a job', () => {
+    expect(ofEndpoint('shop.tasks.mail')).toBe('name="shop.tasks.mail"');
   });
 });
 
-describe('matchesRequest', () => {
-  it('lets everything through without a filter', () => {
-    expect(matchesRequest(request, {})).toBe(true);
+describe('terms', () => {
+  it('keeps together what quotes, parentheses and slashes hold together', () => {
+    expect(terms('a:"x y" (b OR c) url~/one two\\/three/i -d  AND e')).toEqual([
+      'a:"x y"',
+      '(b OR c)',
+      'url~/one two\\/three/i',
+      '-d',
+      'e',
+    ]);
   });
 
-  it('knows classes and exact numbers of status', () => {
-    const failed = { ...request, statusCode: 502 };
-    expect(matchesRequest(failed, { status: '5xx' })).toBe(true);
-    expect(matchesRequest(failed, { status: '502' })).toBe(true);
-    expect(matchesRequest(failed, { status: '500' })).toBe(false);
-    expect(matchesRequest(failed, { status: 'junk' })).toBe(false);
-  });
-
-  it('looks for text in the URL and both bodies, whatever the case', () => {
-    const with_ = { ...request, url: '/a', requestBody: 'Lamp', responseBody: null };
-    expect(matchesRequest(with_, { search: 'lAMP' })).toBe(true);
-    expect(matchesRequest(with_, { search: 'desk' })).toBe(false);
-  });
-
-  it('names an endpoint by its route', () => {
-    expect(endpointOf({ ...request, method: 'GET', route: '/a/{id}', path: '/a/1' })).toBe('GET /a/{id}');
-    expect(endpointOf({ ...request, method: 'GET', route: undefined, path: '/a/1' })).toBe('GET /a/1');
+  it('ends with what is never closed', () => {
+    expect(terms('a "b c')).toEqual(['a', '"b c']);
+    expect(terms('(a b')).toEqual(['(a b']);
   });
 });
 
-describe('listOf', () => {
-  it('tells endpoints from names of jobs', () => {
-    expect(['GET /a', 'WEBSOCKET /feed', endpointOf(request)].map(listOf)).toEqual(Array(3).fill('requests'));
-    expect(['shop.tasks.mail', 'migrate', 'manage.py check'].map(listOf)).toEqual(Array(3).fill('jobs'));
+describe('withTerm', () => {
+  it('sets, replaces and removes one term', () => {
+    expect(withTerm('', 'status', '5xx')).toBe('status:5xx');
+    expect(withTerm('status:4xx lamp', 'status', '5xx')).toBe('lamp status:5xx');
+    expect(withTerm('lamp AND status:4xx', 'status', '')).toBe('lamp');
+  });
+
+  it('leaves what is denied, and binds closer than OR', () => {
+    expect(withTerm('NOT status:404 -status:500', 'status', '4xx')).toBe('NOT status:404 -status:500 status:4xx');
+    expect(withTerm('lamp OR desk', 'status', '4xx')).toBe('(lamp OR desk) status:4xx');
+    expect(withTerm('lamp OR desk', 'status', '')).toBe('lamp OR desk');
   });
 });
 
-describe('matchesJob', () => {
-  const job = {
-    id: '1',
-    timestamp: 0,
-    parentRequestId: null,
-    name: 'shop.tasks.mail',
-    durationMs: 4,
-    status: 'failed',
-    queue: 'slow',
-    error: 'TimeoutError: no answer',
-    service: 'shop',
-  };
-
-  it('filters by how it ended, its service and its name', () => {
-    expect(matchesJob(job, { status: 'failed', service: 'shop', endpoint: 'shop.tasks.mail' })).toBe(true);
-    expect(matchesJob(job, { status: 'succeeded' })).toBe(false);
-    expect(matchesJob(job, { service: 'other' })).toBe(false);
-    expect(matchesJob(job, { endpoint: 'shop.tasks' })).toBe(false);
-  });
-
-  it('looks for text in name, queue and error', () => {
-    for (const search of ['TASKS.', 'slow', 'no answer']) expect(matchesJob(job, { search })).toBe(true);
-    expect(matchesJob(job, { search: 'shopping' })).toBe(false);
+describe('valueOf', () => {
+  it('is what holds for all of the filter', () => {
+    expect(valueOf('lamp status:4xx', 'status')).toBe('4xx');
+    expect(valueOf('lamp OR status:4xx', 'status')).toBe('');
+    expect(valueOf('NOT status:4xx', 'status')).toBe('');
   });
 });
 
-describe('matchesLog', () => {
-  it('filters by level and text', () => {
-    const log = {
-      id: '1',
-      timestamp: 0,
-      parentRequestId: null,
-      level: 'warn',
-      message: 'Slow search',
-      logger: 'shop.api',
-    };
-    expect(matchesLog(log, { level: 'warn', search: 'slow' })).toBe(true);
-    expect(matchesLog(log, { search: 'SHOP.' })).toBe(true);
-    expect(matchesLog(log, { level: 'error' })).toBe(false);
-  });
+it('counts characters as the server does', () => {
+  const text = 'a😀b';
+  expect(charactersTo(text, 3)).toBe(2);
+  expect(indexOf(text, 2)).toBe(3);
+});
+
+it('names an endpoint by its route', () => {
+  expect(endpointOf({ ...request, method: 'GET', route: '/a/{id}', path: '/a/1' })).toBe('GET /a/{id}');
+  expect(endpointOf({ ...request, method: 'GET', route: undefined, path: '/a/1' })).toBe('GET /a/1');
+});
+
+it('tells endpoints from names of jobs', () => {
+  expect(['GET /a', 'WEBSOCKET /feed', endpointOf(request)].map(listOf)).toEqual(Array(3).fill('requests'));
+  expect(['shop.tasks.mail', 'migrate', 'manage.py check'].map(listOf)).toEqual(Array(3).fill('jobs'));
 });

@@ -1,80 +1,87 @@
-// The filter box: free text and `word:value` tokens, and what they ask of the API.
-import type { Job, Log, Request } from './schema.ts';
+// Filters as text: terms that links and buttons put into one. The server reads the language; see docs/filters.md.
+import { get } from './api.ts';
+import type { Completion, FilterProblem, Request } from './schema.ts';
 
-export interface Filter {
-  method?: string;
-  status?: string;
-  service?: string;
-  endpoint?: string;
-  level?: string;
-  search?: string;
+/** Kinds of event that have a list, as `kind:` calls them. */
+export type Kind = 'request' | 'query' | 'fetch' | 'log' | 'error' | 'job';
+
+/** What is wrong with a filter; undefined when it can be read. Throws `ApiError`. */
+export async function problemOf(text: string, signal?: AbortSignal): Promise<FilterProblem | undefined> {
+  if (text.trim() === '') return undefined;
+  // Asked this way it is an answer, not an error that the browser's console tells of.
+  return (await get<Completion>('filter/complete', { text, at: 0 }, signal)).error ?? undefined;
 }
 
-const WORDS = ['method', 'status', 'service', 'endpoint', 'level'] as const;
-const TOKEN = /(\w+):"([^"]*)"|(\w+):(\S+)|"([^"]*)"|(\S+)/g;
+/** `service:shop`, `name="a b"`: one term that holds for exactly this value. */
+export function term(field: string, value: string): string {
+  return /^\w[\w.-]*$/.test(value) ? `${field}:${value}` : `${field}="${value.replace(/["\\]/g, '\\$&')}"`;
+}
 
-/** `method:post status:5xx shop` → `{method: 'POST', status: '5xx', search: 'shop'}`. Unknown words are free text. */
-export function parse(text: string): Filter {
-  const filter: Filter = {};
-  const free: string[] = [];
-  for (const [whole, quotedWord, quotedValue, word, value, quoted, plain] of text.matchAll(TOKEN)) {
-    const name = (quotedWord ?? word)?.toLowerCase();
-    const known = WORDS.find((candidate) => candidate === name);
-    const given = quotedValue ?? value;
-    if (known && given) filter[known] = normalise(known, given);
-    else free.push(quoted ?? plain ?? whole);
+/** The requests of an endpoint (`GET /orders/{id}`), or the runs of the job of this name; of one service or all. */
+export function ofEndpoint(endpoint: string, service?: string): string {
+  const [method = '', ...rest] = endpoint.split(' ');
+  const path = rest.join(' ');
+  const terms =
+    listOf(endpoint) === 'requests'
+      ? // Where no route matched, the path stands in for it.
+        [term('method', method), `(${exactly('route', path)} OR ${exactly('path', path)})`]
+      : [exactly('name', endpoint)];
+  return [...terms, ...(service ? [term('service', service)] : [])].join(' ');
+}
+
+function exactly(field: string, value: string): string {
+  return `${field}="${value.replace(/["\\]/g, '\\$&')}"`;
+}
+
+/** The terms of a filter that no parenthesis, quote or regular expression holds together; `a AND b` is the same as `a b`. */
+export function terms(filter: string): string[] {
+  const found: string[] = [];
+  let at = 0;
+  let from = 0;
+  let depth = 0;
+  const end = () => {
+    if (at > from) found.push(filter.slice(from, at));
+  };
+  for (; at < filter.length; at++) {
+    const char = filter[at] as string;
+    if (char === '"' || (char === '/' && filter[at - 1] === '~')) {
+      for (at++; at < filter.length && filter[at] !== char; at++) if (filter[at] === '\\') at++;
+    } else if (char === '(') depth++;
+    else if (char === ')') depth--;
+    else if (depth <= 0 && /\s/.test(char)) {
+      end();
+      from = at + 1;
+    }
   }
-  if (free.length > 0) filter.search = free.join(' ');
-  return filter;
+  end();
+  return found.filter((one) => one !== 'AND');
 }
 
-function normalise(word: (typeof WORDS)[number], value: string): string {
-  if (word === 'method') return value.toUpperCase();
-  if (word === 'status' || word === 'level') return value.toLowerCase();
-  return value;
+/** The value that all of a filter's events have in this field because one of its terms says so; the empty string for none. */
+export function valueOf(filter: string, field: string): string {
+  const found = terms(filter);
+  if (found.includes('OR')) return '';
+  const one = found.find((each, at) => each.startsWith(`${field}:`) && found[at - 1] !== 'NOT');
+  return one?.slice(field.length + 1) ?? '';
 }
 
-/** The text of a filter: what `parse` reads back. */
-export function text(filter: Filter): string {
-  const parts = WORDS.flatMap((word) => {
-    const value = filter[word];
-    if (!value) return [];
-    return [`${word}:${/\s/.test(value) ? `"${value}"` : value}`];
-  });
-  if (filter.search) parts.push(filter.search);
-  return parts.join(' ');
+/** The filter with this field's term set to a value, or without it when the value is empty. */
+export function withTerm(filter: string, field: string, value: string): string {
+  const found = terms(filter);
+  const own = value ? [`${field}:${value}`] : [];
+  if (found.includes('OR')) return own.length > 0 ? [`(${filter.trim()})`, ...own].join(' ') : filter;
+  const others = found.filter((each, at) => !each.startsWith(`${field}:`) || found[at - 1] === 'NOT');
+  return [...others, ...own].join(' ');
 }
 
-/** The box's text with one word set, or removed when `value` is empty. */
-export function withWord(box: string, word: keyof Filter, value: string | undefined): string {
-  const filter = parse(box);
-  if (value) filter[word] = value;
-  else delete filter[word];
-  return text(filter);
+/** Characters, as the server counts them, before an index of JavaScript, which counts some twice. */
+export function charactersTo(text: string, index: number): number {
+  return [...text.slice(0, index)].length;
 }
 
-/** Whether a request that arrives live belongs on the list; the server applies the same to what it lists. */
-export function matchesRequest(request: Request, filter: Filter): boolean {
-  if (filter.method && request.method !== filter.method) return false;
-  if (filter.status && !matchesStatus(request.statusCode, filter.status)) return false;
-  if (filter.service && request.service !== filter.service) return false;
-  if (filter.endpoint && endpointOf(request) !== filter.endpoint) return false;
-  return contains(filter.search, [request.url, request.requestBody, request.responseBody]);
-}
-
-/** The same for a job. */
-export function matchesJob(job: Job, filter: Filter): boolean {
-  if (filter.status && job.status !== filter.status) return false;
-  if (filter.service && job.service !== filter.service) return false;
-  if (filter.endpoint && job.name !== filter.endpoint) return false;
-  return contains(filter.search, [job.name, job.queue, job.messageId, job.error]);
-}
-
-/** The same for a log. */
-export function matchesLog(log: Log, filter: Filter): boolean {
-  if (filter.level && log.level !== filter.level) return false;
-  if (filter.service && log.service !== filter.service) return false;
-  return contains(filter.search, [log.message, log.logger]);
+/** The reverse of `charactersTo`. */
+export function indexOf(text: string, characters: number): number {
+  return [...text].slice(0, characters).join('').length;
 }
 
 /** `METHOD route-template`; the path stands in where there is no route. */
@@ -85,15 +92,4 @@ export function endpointOf(request: Request): string {
 /** The list that an endpoint's requests, or the runs of a job of this name, are on. */
 export function listOf(endpoint: string): 'requests' | 'jobs' {
   return /^[A-Z]+ /.test(endpoint) ? 'requests' : 'jobs';
-}
-
-function matchesStatus(code: number, wanted: string): boolean {
-  const digits = String(code);
-  return wanted.endsWith('xx') ? digits[0] === wanted[0] : digits === wanted;
-}
-
-function contains(search: string | undefined, texts: (string | null | undefined)[]): boolean {
-  if (!search) return true;
-  const wanted = search.toLowerCase();
-  return texts.some((candidate) => candidate?.toLowerCase().includes(wanted));
 }

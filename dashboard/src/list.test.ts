@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { ApiError } from './api.ts';
-import { RecordList } from './list.svelte.ts';
+import { RecordList, type Page } from './list.svelte.ts';
 
 interface Row {
   id: string;
@@ -52,4 +52,47 @@ it('says what went wrong and keeps what it has', async () => {
   broken = false;
   await list.load();
   expect(list.failed).toBeUndefined();
+});
+
+it('keeps what arrived while the first page was on its way', async () => {
+  let answer: (page: Page<Row>) => void = () => undefined;
+  const list = new RecordList<Row>(() => new Promise((resolve) => (answer = resolve)));
+  list.add([row(1)]);
+  expect(ids(list)).toBe('');
+  const loading = list.load();
+  list.add([row(3), row(4)]);
+  answer({ total: 3, rows: [row(3), row(2), row(1)] });
+  await loading;
+  expect([ids(list), list.total]).toEqual(['4 3 2 1', 4]);
+});
+
+it('goes on with a search that took too long only when it is asked to', async () => {
+  const asked: (string | undefined)[] = [];
+  const list = new RecordList<Row>((before) => {
+    asked.push(before);
+    return Promise.resolve(
+      before ? { total: 1, rows: [row(1)], complete: true } : { total: 0, rows: [], next: '50', complete: false },
+    );
+  });
+  await list.load();
+  expect([list.complete, list.hasOlder, list.tally('row')]).toEqual([false, true, '0+ rows']);
+  await list.older();
+  expect(asked).toEqual([undefined]);
+  await list.goOn();
+  expect(asked).toEqual([undefined, '50']);
+  expect([ids(list), list.complete, list.tally('row')]).toEqual(['1', true, '1 row']);
+});
+
+it('says that there may be more than were counted', async () => {
+  const list = new RecordList<Row>(() => Promise.resolve({ total: 1000, rows: [row(1)], atLeast: true }));
+  await list.load();
+  expect(list.tally('query', 'queries')).toBe('1,000+ queries');
+});
+
+it('shows nothing once it was stopped', async () => {
+  const list = new RecordList<Row>(() => Promise.resolve({ total: 1, rows: [row(1)] }));
+  await list.load();
+  list.stop();
+  list.add([row(2)]);
+  expect([ids(list), list.total, list.loading]).toEqual(['', 0, false]);
 });

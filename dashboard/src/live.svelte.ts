@@ -1,5 +1,6 @@
 // The event stream: what happens now, in batches, with a connection that is never given up.
 import { EVENTS } from './api.ts';
+import type { Kind as Listed } from './filter.ts';
 import type { Error as ErrorRecord, Fetch, Job, Log, Query, Request, StatefulIssue } from './schema.ts';
 
 interface Kinds {
@@ -32,6 +33,8 @@ const NAMES: Record<string, Kind> = {
 };
 /** Within a batch: what a request or job did comes before itself. */
 const ORDER: Kind[] = ['cleared', 'query', 'fetch', 'log', 'error', 'request', 'job', 'issues', 'resync'];
+/** What `held` counts. */
+const COUNTED: Kind[] = ['request', 'job', 'log'];
 const BATCH_MS = 80;
 const HELD_AT_MOST = 5000;
 const WAIT_MS = [500, 1000, 2000, 4000, 8000, 15_000];
@@ -49,6 +52,9 @@ class Live {
   #source: EventSource | undefined;
   #tries = 0;
   #lastId = '';
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #opened = false;
+  #narrowed: { owner: object; filter: string } | undefined;
 
   /** Call `handler` with each batch of one kind until the returned function is called. */
   on<K extends Kind>(kind: K, handler: Handler<K>): () => void {
@@ -60,11 +66,14 @@ class Live {
 
   connect(): void {
     // The browser resumes a broken stream by itself; a new EventSource has to say where the last one stopped.
-    const place = this.#lastId ? `&lastEventId=${encodeURIComponent(this.#lastId)}` : '';
-    const source = new EventSource(`${EVENTS}?batch=1${place}`);
+    const asked = new URLSearchParams({ batch: '1' });
+    if (this.#lastId) asked.set('lastEventId', this.#lastId);
+    if (this.#narrowed) asked.set('filter', this.#narrowed.filter);
+    const source = new EventSource(`${EVENTS}?${asked}`);
     this.#source = source;
     source.onopen = () => {
-      if (this.#tries > 0 && !this.#lastId) this.#take('resync', null);
+      if (this.#opened && !this.#lastId) this.#take('resync', null);
+      this.#opened = true;
       this.#tries = 0;
       this.connection = 'live';
     };
@@ -74,7 +83,7 @@ class Live {
       if (source.readyState !== EventSource.CLOSED) return;
       const wait = WAIT_MS[Math.min(this.#tries, WAIT_MS.length - 1)] ?? 15_000;
       this.#tries += 1;
-      setTimeout(() => this.connect(), wait * (0.75 + Math.random() / 2));
+      this.#retry = setTimeout(() => this.connect(), wait * (0.75 + Math.random() / 2));
     };
     source.addEventListener('batch', (event: MessageEvent<string>) => {
       this.#lastId = event.lastEventId || this.#lastId;
@@ -94,6 +103,35 @@ class Live {
   close(): void {
     this.#source?.close();
     clearTimeout(this.#timer);
+    clearTimeout(this.#retry);
+  }
+
+  /**
+   * From now on, of one kind only the events that fit a filter, and all of the others. What is waiting of that kind is dropped: a
+   * list that is loaded afterwards has it. `filter` has to be one that can be read; with an empty one everything comes.
+   */
+  narrow(owner: object, kind: Listed, filter: string): void {
+    const before = this.#narrowed?.filter;
+    this.#narrowed = filter ? { owner, filter: `-kind:${kind} OR (${filter})` } : undefined;
+    if (before === this.#narrowed?.filter) return;
+    this.#waiting = this.#waiting.filter(([one]) => one !== kind);
+    this.held = this.#waiting.filter(([one]) => COUNTED.includes(one)).length;
+    this.#reconnect();
+  }
+
+  /** All events again, unless somebody else has asked for others since. */
+  widen(owner: object): void {
+    if (this.#narrowed?.owner !== owner) return;
+    this.#narrowed = undefined;
+    this.#reconnect();
+  }
+
+  // One stream for all of the page: browsers open few connections to a server, and every tab needs its own.
+  #reconnect(): void {
+    if (!this.#source) return;
+    this.#source.close();
+    clearTimeout(this.#retry);
+    this.connect();
   }
 
   pause(): void {
@@ -112,7 +150,7 @@ class Live {
     if (record === undefined) return;
     this.#waiting.push([kind, record]);
     if (this.paused) {
-      if (kind === 'request' || kind === 'job' || kind === 'log') this.held += 1;
+      if (COUNTED.includes(kind)) this.held += 1;
       if (this.#waiting.length > HELD_AT_MOST) {
         this.#overflowed = true;
         this.#waiting.length = 0;

@@ -9,6 +9,7 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
@@ -179,3 +180,123 @@ def test_empty_store_says_what_to_do(browser: Browser, server: Server, scheme: s
     opened.goto(server.url)
     expect(opened.get_by_text(re.compile("import brakit")).first).to_be_visible()
     context.close()
+
+
+def paths(page: Page) -> list[str]:
+    """The paths that the list of requests shows, newest first."""
+    return page.get_by_role("row").locator("a.path").all_inner_texts()
+
+
+def test_a_filter_is_completed_applied_live_and_shared(page: Page, server: Server, app: str, browser: Browser) -> None:
+    for number in (1, 2):
+        get(f"{app}/orders/{number}")
+    get(f"{app}/broken")
+    wait_for(lambda: server.get("requests")["total"] == 3, 10)
+    page.goto(f"{server.url}/requests")
+    expect(page.get_by_role("row").filter(has_text="/broken")).to_be_visible()
+
+    box = page.get_by_role("combobox", name="Filter requests")
+    page.keyboard.press("/")
+    box.press_sequentially("stat")
+    expect(box).to_have_attribute("aria-expanded", "true")
+    expect(page.get_by_role("option").first).to_contain_text("status:")
+    box.press("Tab")
+    expect(box).to_have_value("status:")
+    # Values that were seen come with how often they were.
+    seen = page.get_by_role("option").filter(has_text="500")
+    expect(seen).to_contain_text("1×")
+    box.press_sequentially("50")
+    expect(page.get_by_role("option")).to_have_count(1)
+    box.press("ArrowDown")
+    chosen = box.get_attribute("aria-activedescendant")
+    assert chosen is not None
+    expect(page.locator(f"[id='{chosen}']")).to_have_attribute("aria-selected", "true")
+    box.press("Enter")
+    expect(box).to_have_value("status:500 ")
+    box.press("Escape")
+    expect(box).to_have_attribute("aria-expanded", "false")
+    expect(box).to_be_focused()
+    box.press("Enter")
+    expect(page).to_have_url(f"{server.url}/requests?filter=status%3A500")
+    expect(page.get_by_text("1 request", exact=True)).to_be_visible()
+    assert paths(page) == ["/broken"]
+
+    # What arrives live obeys it: the server is asked for nothing else.
+    get(f"{app}/orders/3")
+    get(f"{app}/broken")
+    expect(page.get_by_text("2 requests", exact=True)).to_be_visible(timeout=5000)
+    assert paths(page) == ["/broken", "/broken"]
+
+    # The button beside it writes into the same line.
+    page.get_by_role("group", name="Status").get_by_role("button", name="2xx").click()
+    expect(box).to_have_value("status:2xx")
+    expect(page.get_by_text("3 requests", exact=True)).to_be_visible()
+    page.go_back()
+    expect(box).to_have_value("status:500")
+    expect(page.get_by_text("2 requests", exact=True)).to_be_visible()
+    link = page.url
+    page.go_back()
+    expect(box).to_have_value("")
+    expect(page.get_by_text("5 requests", exact=True)).to_be_visible()
+    get(f"{app}/orders/4")
+    expect(page.get_by_text("6 requests", exact=True)).to_be_visible(timeout=5000)
+
+    # What was used is offered again.
+    box.focus()
+    expect(page.get_by_role("option").filter(has_text="used before").first).to_contain_text("status:500")
+
+    context = browser.new_context()
+    other = context.new_page()
+    other.goto(link)
+    expect(other.get_by_role("combobox")).to_have_value("status:500")
+    expect(other.get_by_text("2 requests", exact=True)).to_be_visible()
+    context.close()
+
+
+def test_a_wrong_filter_is_told_where_it_is_wrong(page: Page, server: Server, app: str) -> None:
+    get(f"{app}/orders/1")
+    wait_for(lambda: server.get("requests")["total"] == 1, 10)
+    page.goto(f"{server.url}/requests")
+    box = page.get_by_role("combobox", name="Filter requests")
+    box.fill("orders duration>soon")
+    box.press("Enter")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("column 17")
+    expect(alert.locator("mark")).to_have_text("s")
+    expect(box).to_have_attribute("aria-invalid", "true")
+    # Nothing has changed by it.
+    assert page.url == f"{server.url}/requests"
+    assert paths(page) == ["/orders/1"]
+    box.fill("orders duration>0ms")
+    expect(alert).to_have_count(0)
+    box.press("Enter")
+    expect(page).to_have_url(f"{server.url}/requests?filter=orders+duration%3E0ms")
+
+    # In a link as well; its console stays clean, and the list shows nothing that was not asked for.
+    page.goto(f"{server.url}/logs?filter=level%3A(")
+    expect(page.get_by_text("This filter cannot be read")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("column")
+    get(f"{app}/orders/2")
+    wait_for(lambda: server.get("logs")["total"] >= 2, 10)
+    page.get_by_role("button", name="Show all").click()
+    expect(page.get_by_text("order 2 was asked for")).to_be_visible()
+
+
+def test_every_list_takes_a_filter(page: Page, server: Server, app: str) -> None:
+    get(f"{app}/orders/1")
+    get(f"{app}/broken")
+    get(f"{app}/receipts/1")
+    wait_for(lambda: server.get("errors")["total"] == 2 and server.get("jobs")["total"] == 1, 10)
+    for path, fits, does_not in (
+        ("requests", "route:/orders/*", "route:/order"),
+        ("jobs", "status:failed", "status:succeeded"),
+        ("flows", "path:/broken", "path:/bro"),
+        ("queries", "sql:number", "table:nothing"),
+        ("errors", "name:LookupError", "name:KeyError"),
+        ("logs", "level>=warn asked", "level:debug"),
+    ):
+        page.goto(f"{server.url}/{path}?filter={quote(fits)}")
+        expect(page.get_by_role("combobox")).to_have_value(fits)
+        expect(page.get_by_role("row")).to_have_count(2)
+        page.goto(f"{server.url}/{path}?filter={quote(does_not)}")
+        expect(page.get_by_text(re.compile("^No .* matches$"))).to_be_visible()
