@@ -198,3 +198,43 @@ async def joined(db: AsyncEngine) -> list[Any]:
     async with db.connect() as connection:
         rows = await connection.execute(sa.text("SELECT o.id, i.name FROM orders o JOIN items i ON i.order_id = o.id"))
         return [list(row) for row in rows]
+
+
+@flask_case(expect={"unbounded-query": "items"}, requests=6)
+def grows(db: sa.Engine) -> str:
+    with db.begin() as connection:
+        rows = [{"order_id": 1, "name": "more", "price": number} for number in range(60)]
+        connection.execute(sa.text("INSERT INTO items (order_id, name, price) VALUES (:order_id, :name, :price)"), rows)
+    with db.connect() as connection:
+        return str(len(connection.execute(sa.text("SELECT id FROM items")).all()))
+
+
+@flask_case(trap="a list of that length, which stays as it is", requests=6)
+def stays(db: sa.Engine) -> str:
+    with db.connect() as connection:
+        return str(len(connection.execute(sa.text("SELECT a.id FROM items a JOIN items b ON b.price < 2 AND a.id < 13")).all()))
+
+
+@flask_case(expect={"similar-query": "customers"})
+def five_lines(db: sa.Engine) -> list[Any]:
+    query = sa.text("SELECT name FROM customers WHERE id = :id")
+    with db.connect() as connection:
+        author = connection.execute(query, {"id": 1}).scalar()
+        editor = connection.execute(query, {"id": 2}).scalar()
+        reviewer = connection.execute(query, {"id": 3}).scalar()
+        publisher = connection.execute(query, {"id": 4}).scalar()
+        printer = connection.execute(query, {"id": 5}).scalar()
+    return [author, editor, reviewer, publisher, printer]
+
+
+@fastapi_case(expect={"blocked-loop": ""})
+async def sleeps_in_the_loop(db: AsyncEngine) -> str:
+    time.sleep(0.4)  # noqa: ASYNC251  # here: blocked-loop
+    return "awake"
+
+
+@fastapi_case(trap="sleeps and lets others run")
+async def sleeps_beside_the_loop(db: AsyncEngine) -> str:
+    await asyncio.sleep(0.4)
+    await asyncio.to_thread(time.sleep, 0.2)
+    return "awake"
