@@ -23,9 +23,9 @@ SERVER = ROOT / "server/src/brakit_server"
 # what it is made of (clocks, context, record), capture, buffer, transport; last the places that join.
 SDK_ROOMS = (
     "events", "native", "clocks", "sampling", "scrub", "entry_points", "config", "activation", "guard", "context", "record",
-    "callsite", "errors", "patch", "buffer", "sensitive", "pairs", "phrases", "quoting", "redact", "sqltext", "sql", "inputs", "masked",
-    "conform", "parts", "comments", "fragments", "wire", "connection", "discovery", "revision", "transport", "watch", "client", "api", "instrumentations", "__init__",
-    "doctor", "__main__",
+    "callsite", "errors", "patch", "buffer", "sensitive", "pairs", "phrases", "quoting", "redact", "sqltext", "sql", "inputs",
+    "masked", "conform", "parts", "comments", "fragments", "wire", "connection", "discovery", "revision", "transport", "watch",
+    "client", "api", "instrumentations", "__init__", "doctor", "__main__",
 )  # fmt: skip
 SERVER_ROOMS = (
     "__init__", "sketch", "records", "answers", "details", "suggestions", "tokens", "meters", "memory", "terminal", "config", "running",

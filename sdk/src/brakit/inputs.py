@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from brakit.context import Owner
 
-MAX_SQL = 8192
+MAX_SQL = 2048
 """Characters of a statement that are looked at."""
 MAX_SHAPES = 500
 MAX_VALUES = 500
