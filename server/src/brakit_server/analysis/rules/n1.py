@@ -244,6 +244,9 @@ def _in_batches(group: list[Query]) -> bool:
     longest = max(lengths)
     if longest >= 2 and (longest >= 10 or len(lengths) > 1 or values_outside_lists(texts[0]) == 0):
         return True
+    if longest >= 2 and group[0].operation in ("UPDATE", "DELETE"):
+        # Beside the list stand the new values: of each of its rows, in a bulk update.
+        return True
     if not _LIMIT.search(text):
         return False
     keyset = _RANGE.search(text) and _ORDER.search(text)
