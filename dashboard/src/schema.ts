@@ -1041,6 +1041,49 @@ export interface Graph {
   metadata: GraphMetadata;
 }
 
+/** A name in a JSON answer that came, went, or has another type. */
+export interface ShapeChange {
+  path: string;
+  before: string | null;
+  after: string | null;
+}
+
+/** One endpoint in some processes. */
+export interface Side {
+  runs: string[];
+  revision: string | null;
+  lastSeenAt: number;
+  requests: number;
+  avgQueries: number;
+  p50Ms: number;
+  p95Ms: number;
+  errorRate: number;
+}
+
+export interface Comparison {
+  before: Side;
+  after: Side;
+  changed: ("errors" | "queries" | "shape" | "time")[];
+  shape: ShapeChange[] | null;
+}
+
+/** One endpoint, or kind of job. */
+export interface EndpointChanges {
+  id: string;
+  kind: string;
+  service: string | null;
+  endpoint: string;
+  run: Comparison;
+  revision: Comparison | null;
+}
+
+/** `GET /api/changes`. */
+export interface Changes {
+  since: number;
+  total: number;
+  endpoints: EndpointChanges[];
+}
+
 /** A field that a filter can name. */
 export interface FilterField {
   name: string;

@@ -389,3 +389,58 @@ class Graph(Answer, omit_defaults=False, kw_only=True):
     edges: list[GraphEdge]
     clusters: list[ClusterInfo]
     metadata: GraphMetadata
+
+
+# Changes
+
+
+class ShapeChange(Answer, omit_defaults=False, kw_only=True):
+    """A name in a JSON answer that came, went, or has another type."""
+
+    path: str
+    """`items[].price`; empty for the whole."""
+    before: str | None
+    """Types; None where it was not there."""
+    after: str | None
+
+
+class Side(Answer, omit_defaults=False, kw_only=True):
+    """One endpoint in some processes."""
+
+    runs: list[str]
+    revision: str | None
+    last_seen_at: float
+    requests: int
+    avg_queries: float
+    p50_ms: float
+    p95_ms: float
+    error_rate: float
+
+
+class Comparison(Answer, omit_defaults=False, kw_only=True):
+    before: Side
+    after: Side
+    changed: list[Literal["queries", "time", "errors", "shape"]]
+    shape: list[ShapeChange] | None
+    """None where answers of one side are not there any more, or are no JSON."""
+
+
+class EndpointChanges(Answer, omit_defaults=False, kw_only=True):
+    """One endpoint, or kind of job."""
+
+    id: str
+    kind: str
+    service: str | None
+    endpoint: str
+    run: Comparison
+    """The newest processes in which it was called against those before; several that ran side by side are one."""
+    revision: Comparison | None
+    """The newest git revision in which it was called against the one before, where they are known."""
+
+
+class Changes(Answer, omit_defaults=False, kw_only=True):
+    """`GET /api/changes`."""
+
+    since: float
+    total: int
+    endpoints: list[EndpointChanges]

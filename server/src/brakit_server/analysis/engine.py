@@ -234,9 +234,14 @@ class Engine:
         """Figures by run of every endpoint, or of the one named."""
         return self._figures.history(self._windows.all(), endpoint)
 
-    def newest(self, limit: int, since: float, until: float) -> list[str]:
-        """Ids of the newest requests and jobs that began in this time, about as many of each endpoint."""
-        return self._windows.newest(limit, since, until)
+    def newest(self, limit: int, since: float, until: float, each: int | None = None, endpoint: str | None = None) -> list[str]:
+        """Ids of the newest requests and jobs that began in this time, about as many of each endpoint (or of the one named), and at
+        most `each` of one endpoint in one process."""
+        return self._windows.newest(limit, since, until, each, endpoint)
+
+    def now(self) -> float:
+        """Epoch milliseconds."""
+        return self._clock()
 
     async def rollups(self, asked: Asked) -> Told:
         """Figures added up as asked, up to what was judged last. Raises `StoreUnavailable`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import islice, zip_longest
 
@@ -70,12 +71,18 @@ class Windows:
         """All windows of a service."""
         return Service(service, [window for window in self._windows.values() if window.service == service])
 
-    def newest(self, limit: int, since: float, until: float) -> list[str]:
-        """Ids of at most so many requests and jobs that began in this time, the newest of each endpoint first."""
-        lists = [
-            [point.request_id for point in reversed(window.points) if since <= point.started <= until]
-            for window in self._windows.values()
-        ]
+    def newest(self, limit: int, since: float, until: float, each: int | None = None, endpoint: str | None = None) -> list[str]:
+        """Ids of at most so many requests and jobs that began in this time, the newest of each endpoint (or of the one named) first;
+        at most `each` of one endpoint in one process."""
+        lists: list[list[str]] = []
+        for window in self._windows.values():
+            if endpoint in (None, window.endpoint):
+                taken: Counter[str] = Counter()
+                lists.append(ids := [])
+                for point in reversed(window.points):
+                    taken[point.run] += 1
+                    if since <= point.started <= until and (each is None or taken[point.run] <= each):
+                        ids.append(point.request_id)
         in_turn = (id for turn in zip_longest(*lists) for id in turn if id is not None)
         return list(islice(in_turn, limit))
 
