@@ -44,10 +44,10 @@ RUNS = 3
 HITS = 1_000
 """Texts that are found in the index at most; what is older than the last of them is looked at record by record."""
 
-PART_SEGMENTS = 32
+PART_SEGMENTS = 4
 """Segments of a part at least."""
 
-PARTS = 3
+PARTS = 5
 """A part has this fraction of the segments that are there when it is full: the larger the index, the larger its parts."""
 
 BEHIND = 32
@@ -138,13 +138,14 @@ def step(connection: sqlite3.Connection) -> bool:
 
 def _part_for(connection: sqlite3.Connection, segment: int) -> str:
     """The table that a segment goes to, which follows all that are in the index."""
-    first, name = parts(connection)[-1]
-    own, every = connection.execute(
-        "SELECT count(*) FILTER (WHERE id BETWEEN ? AND ?), count(*) FROM segment", (first, segment - 1)
-    ).fetchone()
+    name = parts(connection)[-1][1]
+    found = connection.execute("SELECT value FROM meta WHERE name = 'part'").fetchone()
+    own = found[0] if found else 0
+    every: int = connection.execute("SELECT count(*) FROM segment").fetchone()[0]
     if own >= max(PART_SEGMENTS, every // PARTS):
-        name = f"search_{segment}"
+        name, own = f"search_{segment}", 0
         connection.execute(_PART.format(name))
+    connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('part', ?)", (own + 1,))
     return name
 
 
@@ -166,7 +167,7 @@ def delete(connection: sqlite3.Connection, first: int) -> None:
     connection.execute("DELETE FROM unsearched WHERE id >= ? AND id < ?", (low, low + (1 << KIND_BITS)))
     known = parts(connection)
     left = connection.execute("SELECT min(id) FROM segment WHERE id > ?", (first,)).fetchone()[0]
-    if left is None:
+    if left is None or left > upto(connection):
         delete_all(connection)
         return
     for (_, name), (following, _) in pairwise(known):
@@ -180,3 +181,4 @@ def delete_all(connection: sqlite3.Connection) -> None:
         connection.execute("DROP TABLE " + name)
     connection.execute(SEARCH[0])
     connection.execute("DELETE FROM unsearched")
+    connection.execute("DELETE FROM meta WHERE name = 'part'")
