@@ -91,10 +91,11 @@ class Appender:
             fresh.batches.add(key)
         self._received = received = int(batch.received_at // 1000)
         numbers, records = all_encoded(batch.entries)
-        for place, number in enumerate(numbers):
-            if number == REQUEST:
-                # What cannot be said of it must cost this batch now, and not a segment later.
-                self._endpoint_of(batch.entries[place][1])  # type: ignore[arg-type]
+        place = -1
+        for _ in range(numbers.count(REQUEST)):
+            place = numbers.index(REQUEST, place + 1)
+            # What cannot be said of it must cost this batch now, and not a segment later.
+            self._endpoint_of(batch.entries[place][1])  # type: ignore[arg-type]
         result = [
             Stored(seq, kind, entry, json)
             for seq, ((kind, entry), json) in enumerate(zip(batch.entries, records, strict=True), fresh.first + len(fresh.stored))

@@ -138,7 +138,9 @@ def counts_of(digest: Digest) -> bytes:
 def fold(connection: sqlite3.Connection, piece: Piece, digest: Digest, words: Words, keys: Keys) -> None:
     """Write a segment with its blocks, postings and owners."""
     first = piece.stored[0].seq
-    times = [totals.finite(each.entry.timestamp) for each in piece.stored]
+    times = [each.entry.timestamp for each in piece.stored]
+    if not sum(map(abs, times)) < 1e300:
+        times = [totals.finite(at) for at in times]
     has = sum(1 << number for number in digest.places)
     connection.execute(
         _SEGMENT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, groupby
 
 import msgspec
 import zstandard
@@ -94,14 +94,15 @@ class Tail:
 
 def row_of(tail: Tail) -> bytes:
     """The data of a row of the table."""
-    arrivals: list[tuple[int, int]] = []
-    for received in tail.received:
-        if arrivals and arrivals[-1][1] == received:
-            arrivals[-1] = (arrivals[-1][0] + 1, received)
-        else:
-            arrivals.append((1, received))
-    row = Row(bytes(tail.numbers), [len(record) for record in tail.encoded], arrivals, list(tail.batches), b"".join(tail.encoded))
+    lengths = list(map(len, tail.encoded))
+    row = Row(bytes(tail.numbers), lengths, _arrivals(tail.received), list(tail.batches), b"".join(tail.encoded))
     return compressed(_ENCODE(row))
+
+
+def _arrivals(received: Sequence[int]) -> list[tuple[int, int]]:
+    if len(set(received)) == 1:
+        return [(len(received), received[0])]
+    return [(len(list(some)), at) for at, some in groupby(received)]
 
 
 def load(connection: sqlite3.Connection, first: int) -> tuple[Tail, int]:
