@@ -190,6 +190,14 @@ def test_it_can_be_switched_off(client: Client, events: Events) -> None:
     assert [event["type"] for event in events()] == ["request"]
 
 
+def test_a_loop_that_is_closed_meanwhile_is_left_alone(client: Client, events: Events) -> None:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    assert client.watch is not None
+    client.watch._wait(loop, threading.get_ident(), watch.Stretch(object(), 0))
+    assert events() == []
+
+
 def test_without_a_request_there_is_no_thread(client: Client) -> None:
     asyncio.run(blocking())
     assert "brakit-watch" not in [thread.name for thread in threading.enumerate()]

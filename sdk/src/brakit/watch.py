@@ -159,7 +159,11 @@ class Watch:
         """Look at the thread until the loop gives a sign of life; hand over the longest stretch, if it was long."""
         sign = original("_thread", "allocate_lock")()
         sign.acquire()
-        loop.call_soon_threadsafe(sign.release)
+        try:
+            loop.call_soon_threadsafe(sign.release)
+        except RuntimeError:
+            # It has been closed meanwhile.
+            return
         looked = clock()
         first.ns = min(looked - first.started, _most())
         self._note(first, thread)
