@@ -9,6 +9,7 @@
 #   make matrix    the SDK's tests on every Python found
 #   make faults    every line of the SDK that runs inside an app's calls fails in turn, and the app is unaffected
 #   make fuzz      coverage-guided fuzzing of what reads strangers' bytes, ten minutes each
+#   make durability  200 kills, 2000 power cuts, 2000 damaged files, 10 million events under a cap, 100 000 steps in any order
 #   make versions  the lowest and the latest release of each library that the SDK supports (NAME=fastapi for one)
 #   make corpus    labelled apps that really run: precision and recall of each rule, and of the definitions of others
 #   make suites    the own tests of the libraries that the SDK patches, with us in their process (NAME=flask for one)
@@ -21,7 +22,7 @@ WEB := server/src/brakit_server/web/index.html
 DASHBOARD := $(shell find dashboard/src dashboard/index.html dashboard/*.ts dashboard/package.json 2>/dev/null)
 PYTHON_CODE := sdk server tests demo bench schema
 
-.PHONY: setup demo test check generate bench build matrix faults fuzz versions suites corpus new format clean
+.PHONY: setup demo test check generate bench build matrix faults fuzz durability versions suites corpus new format clean
 
 setup: $(VENV)/.installed $(WEB)
 
@@ -90,6 +91,9 @@ fuzz: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt atheris \
 		|| echo "atheris cannot be installed here: its tests will skip"
 	BRAKIT_LONG=1 $(BIN)/python -m pytest tests/fuzz -s
+
+durability: setup
+	BRAKIT_LONG=1 $(BIN)/python -m pytest tests/durability
 
 versions: setup
 	$(BIN)/python -m tests.versions $(NAME)
