@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from brakit_server.analysis.flows import flows
 
 HTML = {"content-type": "text/html; charset=utf-8"}
@@ -41,6 +44,54 @@ def test_pages_pauses_and_referers_begin_flows(make: Any) -> None:
 def test_clients_do_not_mix(make: Any) -> None:
     requests = [api(make, f"r{n}", "/api/items", n * 10, client=f"10.0.0.{n % 2}") for n in range(4)]
     assert ids(flows(requests)) == [["r1", "r3"], ["r0", "r2"]]
+
+
+def test_what_a_page_loads_belongs_to_it_wherever_the_person_came_from(make: Any) -> None:
+    coming = {"headers": {"referer": "http://127.0.0.1:8000/products"}}
+    requests = [page(make, "p", "/checkout", 0, **coming), api(make, "a", "/api/cart", 60, referer="/checkout")]
+    assert ids(flows(requests)) == [["p", "a"]]
+
+
+def test_two_tabs_of_one_browser_do_not_mix(make: Any) -> None:
+    requests = [page(make, "p1", "/a", 0), page(make, "p2", "/b", 10)]
+    for n in range(3):
+        requests += [api(make, f"{name}{n}", f"/api/{name}{n}", 100 + n, referer=f"/{name}") for name in "ab"]
+    assert ids(flows(requests)) == [["p2", "b0", "b1", "b2"], ["p1", "a0", "a1", "a2"]]
+
+
+def test_what_the_browser_says_of_a_request_counts(make: Any) -> None:
+    going = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+    again = make.request("again", route=None, path="/a", url="/a", timestamp=200, status=304, headers=going, ms=5)
+    ahead = page(make, "ahead", "/b", 400, headers={**going, "sec-purpose": "prefetch", "referer": "http://h/a"})
+    requests = [page(make, "p", "/a", 0), api(make, "a", "/api/x", 100, referer="/a"), again, ahead]
+    assert ids(flows(requests)) == [["again", "ahead"], ["p", "a"]]
+
+
+STEPS = st.lists(
+    st.tuples(st.booleans(), st.integers(0, 2), st.sampled_from([1, 40, 3000, 6000])),
+    max_size=8,
+)
+
+
+@given(STEPS, STEPS, st.booleans())
+def test_two_people_at_once_have_the_flows_that_each_has_alone(
+    make_new: Any, one: list[Any], other: list[Any], same_address: bool
+) -> None:
+    def did(name: str, steps: list[Any], client: str) -> list[Any]:
+        at, made = 0.0, []
+        make = make_new()
+        for n, (loads, where, pause) in enumerate(steps):
+            at += pause
+            place = f"/{name}{where}"
+            if loads:
+                made.append(page(make, f"{name}{n}", place, at, client=client))
+            else:
+                made.append(api(make, f"{name}{n}", "/api/x", at, referer=place, client=client))
+        return made
+
+    first, second = did("a", one, "10.0.0.1"), did("b", other, "10.0.0.1" if same_address else "10.0.0.2")
+    together = {tuple(flow) for flow in ids(flows([*first, *second]))}
+    assert together == {tuple(flow) for each in (first, second) for flow in ids(flows(each))}
 
 
 def test_two_views_of_a_page_are_no_duplicates(make: Any) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from brakit_server.analysis.finding import milliseconds
-from brakit_server.analysis.labels import category_of, effective_path, label_of, page_name, page_of, pretty, verb
+from brakit_server.analysis.labels import category_of, effective_path, label_of, page_name, page_of, prefetched, pretty, verb
 from brakit_server.details import LabeledRequest, RequestFlow
 from brakit_server.records import Request
 
@@ -56,20 +56,42 @@ def _labeled(request: Request) -> LabeledRequest:
     )
 
 
+class _Action:
+    """What a person does on one page, as long as it goes on."""
+
+    def __init__(self, first: LabeledRequest) -> None:
+        self.requests = [first]
+        self.page = effective_path(first) if _begins(first) else first.source_page
+        self.ended = first.timestamp + first.duration_ms
+
+    def add(self, request: LabeledRequest) -> None:
+        self.requests.append(request)
+        self.page = self.page or request.source_page
+        self.ended = max(self.ended, request.timestamp + request.duration_ms)
+
+    def takes(self, request: LabeledRequest) -> bool:
+        return self.page is None or request.source_page in (None, self.page)
+
+
 def _actions(requests: list[LabeledRequest]) -> list[list[LabeledRequest]]:
-    actions: list[list[LabeledRequest]] = []
-    page: str | None = None
-    ended = 0.0
+    """Pages that are open at the same time (in two tabs, or by two people behind one address) each have their own."""
+    actions: list[_Action] = []
+    going_on: list[_Action] = []
     for request in requests:
-        elsewhere = request.source_page is not None and page is not None and request.source_page != page
-        paused = request.timestamp - ended > PAUSE_MS
-        if not actions or elsewhere or paused or request.category in ("page-load", "navigation"):
-            actions.append([])
-            page, ended = None, 0.0
-        actions[-1].append(request)
-        page = request.source_page or page
-        ended = max(ended, request.timestamp + request.duration_ms)
-    return actions
+        going_on = [action for action in going_on if request.timestamp - action.ended <= PAUSE_MS]
+        fitting = None if _begins(request) else next((each for each in reversed(going_on) if each.takes(request)), None)
+        if fitting is None:
+            fitting = _Action(request)
+            actions.append(fitting)
+        else:
+            fitting.add(request)
+            going_on.remove(fitting)
+        going_on.append(fitting)
+    return [action.requests for action in actions]
+
+
+def _begins(request: LabeledRequest) -> bool:
+    return request.category in ("page-load", "navigation") and not prefetched(request)
 
 
 def _flow(requests: list[LabeledRequest]) -> RequestFlow:

@@ -44,6 +44,16 @@ def page_of(request: Request) -> str | None:
     return (_path(referer) or "/") if referer else None
 
 
+def navigates(request: Request) -> bool:
+    """Whether the browser says that it goes to a page: known of an answer without content too, such as 304."""
+    return request.headers.get("sec-fetch-mode") == "navigate" and request.headers.get("sec-fetch-dest") == "document"
+
+
+def prefetched(request: Request) -> bool:
+    """Whether the browser fetched it in advance: nobody has gone there yet."""
+    return "prefetch" in request.headers.get("sec-purpose", request.headers.get("purpose", ""))
+
+
 def category_of(request: Request) -> str:
     """What kind of action the request is; the first that fits."""
     path = effective_path(request)
@@ -62,7 +72,7 @@ def category_of(request: Request) -> str:
         (under_api and request.method == "GET", "data-fetch"),
         ("_rsc=" in request.url, "navigation"),
         (_REWRITE in request.response_headers, "middleware"),
-        (request.method == "GET" and "text/html" in content_type, "page-load"),
+        (request.method == "GET" and ("text/html" in content_type or navigates(request)), "page-load"),
     )
     return next((category for fits, category in kinds if fits), "unknown")
 
