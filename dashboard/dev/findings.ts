@@ -34,6 +34,8 @@ export function issues(requests: Request[]): StatefulIssue[] {
         callSite: { file: 'shop/order_items.py', line: 39, function: 'load_order_items' },
         evidence: evidence('/orders'),
         costMs: 19.4,
+        confidence: 'likely',
+        fix: 'selectinload(Order.items)',
         sql: ITEMS,
       },
     },

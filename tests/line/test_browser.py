@@ -25,7 +25,7 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 
 APP = """
 import brakit
-import logging, sys
+import json, logging, sys, urllib.request
 import uvicorn
 from fastapi import BackgroundTasks, FastAPI
 from sqlalchemy import create_engine, text
@@ -45,6 +45,11 @@ def order(number: int):
 @app.get("/broken")
 def broken():
     raise LookupError("no such shelf")
+
+@app.get("/stock")
+def stock():
+    with urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[1]}/orders/5") as answer:
+        return json.load(answer)
 
 def mail(number):
     raise ConnectionError("the mail server is away")
@@ -286,14 +291,16 @@ def test_every_list_takes_a_filter(page: Page, server: Server, app: str) -> None
     get(f"{app}/orders/1")
     get(f"{app}/broken")
     get(f"{app}/receipts/1")
-    wait_for(lambda: server.get("errors")["total"] == 2 and server.get("jobs")["total"] == 1, 10)
+    get(f"{app}/stock")
+    wait_for(lambda: all(server.get(path)["total"] == total for path, total in (("errors", 2), ("jobs", 1), ("fetches", 1))), 10)
     for path, fits, does_not in (
-        ("requests", "route:/orders/*", "route:/order"),
+        ("requests", "path:/orders/1 route:/orders/*", "route:/order"),
         ("jobs", "status:failed", "status:succeeded"),
         ("flows", "path:/broken", "path:/bro"),
         ("queries", "sql:number", "table:nothing"),
+        ("fetches", "url:orders status:2xx", "status:0"),
         ("errors", "name:LookupError", "name:KeyError"),
-        ("logs", "level>=warn asked", "level:debug"),
+        ("logs", 'level>=warn "order 1"', "level:debug"),
     ):
         page.goto(f"{server.url}/{path}?filter={quote(fits)}")
         expect(page.get_by_role("combobox")).to_have_value(fits)
