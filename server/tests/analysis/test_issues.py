@@ -10,7 +10,7 @@ from brakit_server.analysis.finding import Finding
 from brakit_server.analysis.issues import Hits, Issues
 from brakit_server.analysis.paths import Walk, path_of
 from brakit_server.analysis.timeline import Timeline
-from brakit_server.answers import StatefulIssue
+from brakit_server.answers import StatefulIssue, Suppression
 from brakit_server.records import Callsite, Entry
 
 MINUTE = 60_000.0
@@ -283,3 +283,13 @@ def test_changes_that_could_not_be_saved_come_again() -> None:
     changed, removed = issues.take_changes()
     issues.return_changes(changed, removed)
     assert [i.issue_id for i in issues.take_changes()[0]] == [finding().identity]
+
+
+def test_what_a_person_ignored_does_not_depend_on_a_suppression_that_comes_and_goes() -> None:
+    issues = Issues()
+    issues.found(finding(), 1, count=1)
+    issues.set(only(issues).issue_id, "ignored", "a list of three", "person", 2)
+    known = Suppression(by="baseline", what="brakit-baseline.json")
+    for now, suppression in ((3, known), (4, None)):
+        issues.found(finding(), now, count=1, suppression=suppression)
+        assert (only(issues).state, only(issues).suppression, len(only(issues).history)) == ("ignored", None, 2)

@@ -192,6 +192,8 @@ class Issues:
 
     def _suppress(self, issue: StatefulIssue, suppression: Suppression | None, now: float) -> bool:
         """Ignore what is suppressed, and show again what was and is not; whether it is ignored now."""
+        if issue.state == "ignored" and issue.suppression is None:
+            return True
         was, issue.suppression = issue.suppression, suppression
         if suppression is not None and issue.state != "ignored":
             reason = f": {suppression.reason}" if suppression.reason else ""
