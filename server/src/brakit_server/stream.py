@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 import msgspec
 
@@ -56,7 +55,7 @@ SIFTERS = 2
 _encode = msgspec.json.Encoder().encode
 
 
-class Shown(NamedTuple):
+class Shown(msgspec.Struct, frozen=True, gc=False):
     """An event as it is sent: of a kind that nobody is sent, without text."""
 
     stored: Stored
