@@ -44,7 +44,11 @@ def order(number: int):
 
 @app.get("/broken")
 def broken():
-    raise LookupError("no such shelf")
+    try:
+        raise LookupError("no such shelf")
+    except LookupError:
+        logging.getLogger("shop").exception("the shelf is missing")
+        raise
 
 @app.get("/stock")
 def stock():
@@ -176,6 +180,15 @@ def test_every_view_opens_by_its_link_and_shows_what_there_is(page: Page, server
     ):
         page.goto(f"{server.url}{path}")
         expect(page.get_by_text(re.compile(re.escape(text))).first).to_be_visible(timeout=5000)
+
+
+def test_a_log_leads_to_its_error(page: Page, server: Server, app: str) -> None:
+    get(f"{app}/broken")
+    wait_for(lambda: server.get("errors")["total"] == 1 and server.get("logs")["total"] >= 1, 10)
+    page.goto(f"{server.url}/logs?filter=has:error-id")
+    page.get_by_role("row").filter(has_text="the shelf is missing").click()
+    page.get_by_role("link", name="Its error").click()
+    expect(page.get_by_label("Error details")).to_contain_text("no such shelf")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
