@@ -29,7 +29,8 @@ SDK_ROOMS = (
 )  # fmt: skip
 SERVER_ROOMS = (
     "__init__", "sketch", "records", "answers", "details", "suggestions", "tokens", "meters", "memory", "terminal", "config", "running",
-    "security", "connections", "filters", "ingest", "stores", "analysis", "stream", "pipeline", "local", "api", "mcp", "app", "cli", "bootstrap",
+    "security", "connections", "filters", "ingest", "stores", "analysis", "stream", "pipeline", "local", "api", "mcp", "app",
+    "cli", "bootstrap",
 )  # fmt: skip
 
 # Ingest makes the batch that a store takes; the batch stands with the protocol that all stores share.

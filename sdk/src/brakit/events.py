@@ -139,8 +139,7 @@ MASKED = Shape(
     Field(
         "look",
         "string",
-        "What it looked like: `hidden` by the app itself, `words` of a sentence or label, a password's `hash`, a `key` of a known kind,"
-        " `user info` of a URL, a `number`, or `text`.",
+        "`hidden` by the app itself, `words`, a password's `hash`, a known `key`, `user info` of a URL, a `number`, or `text`.",
     ),
     Field("length", "string", "`short` below 8 characters, `medium` below 32, `long`."),
 )

@@ -106,7 +106,7 @@ class Masked(Part, kw_only=True):
     name: str | None = None
     """The name that it stood under; empty when it was known by its look alone."""
     look: str | None = None
-    """What it looked like: `hidden` by the app itself, `words` of a sentence or label, a password's `hash`, a `key` of a known kind, `user info` of a URL, a `number`, or `text`."""
+    """`hidden` by the app itself, `words`, a password's `hash`, a known `key`, `user info` of a URL, a `number`, or `text`."""
     length: str | None = None
     """`short` below 8 characters, `medium` below 32, `long`."""
 

@@ -25,7 +25,8 @@ def test_each_suppression_is_listed_and_counted(start: Any, event: Any, tmp_path
     def error(name: str, file: str, **site: Any) -> dict[str, Any]:
         at = {"file": file, "line": 3, "function": "f"}
         frames = [{**at, "own": True}]
-        return event("error", {"requestId": None}, name=name, message="m", frames=frames, callsite={**at, **site})
+        made: dict[str, Any] = event("error", {"requestId": None}, name=name, message="m", frames=frames, callsite={**at, **site})
+        return made
 
     server.send(
         error("KeyError", "app/old.py"),

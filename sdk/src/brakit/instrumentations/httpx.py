@@ -36,12 +36,12 @@ OURS = frozenset((b"x-brakit-request-id", b"x-brakit-fetch-id", b"traceparent"))
 def instrument(patch: Patches) -> None:
     httpx: Any = sys.modules["httpx"]
     calls = Calls(patch.client, httpx)
-    for holder, send, transport, handle in (
-        (httpx.Client, "send", httpx.HTTPTransport, "handle_request"),
-        (httpx.AsyncClient, "send", httpx.AsyncHTTPTransport, "handle_async_request"),
+    for holder, place in ((httpx.Client, "httpx:Client.send"), (httpx.AsyncClient, "httpx:AsyncClient.send")):
+        patch.hook(holder, "send", place, calls.begin, calls.end, calls.failed, takes=2)
+    for transport, handle, place in (
+        (httpx.HTTPTransport, "handle_request", "httpx:HTTPTransport.handle_request"),
+        (httpx.AsyncHTTPTransport, "handle_async_request", "httpx:AsyncHTTPTransport.handle_async_request"),
     ):
-        patch.hook(holder, send, f"httpx:{holder.__name__}.{send}", calls.begin, calls.end, calls.failed, takes=2)
-        place = f"httpx:{transport.__name__}.{handle}"
         patch.hook(transport, handle, place, calls.carry, takes=2, instead="request")
 
 
