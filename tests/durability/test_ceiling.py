@@ -59,6 +59,7 @@ def test_it_is_not_killed_for_want_of_memory(group: Path, tmp_path: Path, say: C
             if answer.status == 503:
                 assert answer.headers["retry-after"]
                 connection.close()
+        connection.close()
 
     try:
         senders = [threading.Thread(target=send, args=(number,)) for number in range(12)]
