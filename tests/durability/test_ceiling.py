@@ -1,4 +1,4 @@
-"""A server that may have 256 MB and is sent as much as it takes: it asks senders to wait, is read from, and is not killed.
+"""A server that may have 512 MB and is sent as much as it takes: it asks senders to wait, is read from, and is not killed.
 
 `BRAKIT_LONG=1` goes on for ten minutes.
 """
@@ -18,14 +18,14 @@ import pytest
 from tests.durability.serving import INGEST, Server, log, payload
 
 SECONDS = 600 if os.environ.get("BRAKIT_LONG") == "1" else 6
-MEMORY = 256 * 1024 * 1024
+MEMORY = 512 * 1024 * 1024
 CEILING = 160_000_000
 GROUPS = Path("/sys/fs/cgroup/memory")
 
 
 @pytest.fixture
 def group() -> Iterator[Path]:
-    """A control group whose processes may have 256 MB together, swap included where there is any."""
+    """A control group whose processes may have 512 MB together, swap included where there is any."""
     made = GROUPS / f"brakit-{os.getpid()}"
     try:
         made.mkdir()
@@ -90,7 +90,7 @@ def test_it_is_not_killed_for_want_of_memory(group: Path, tmp_path: Path, say: C
             time.sleep(0.2)
         assert server.get("logs?search=after&limit=1")["entries"][0]["message"] == "after"
         say(
-            f"256 MB in a control group, {SECONDS} s of 12 senders: {statuses[204]} batches taken, {statuses[503]} asked to wait, "
+            f"512 MB in a control group, {SECONDS} s of 12 senders: {statuses[204]} batches taken, {statuses[503]} asked to wait, "
             f"{reads} reads, {most / 1e6:.0f} MB at most (the system's cache of files included), killed 0 times"
         )
     finally:
