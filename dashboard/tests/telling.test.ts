@@ -21,7 +21,7 @@ function shown<P extends Record<string, unknown>>(part: Component<P>, props: P):
 
 it('shows the fix of an issue, to be copied, and how sure it is', () => {
   const card = shown(IssueCard, {
-    issue: { ...issue, issue: { ...issue.issue, fix: 'joinedload(A.b)', confidence: 'possible' } },
+    issue: { ...issue, issue: { ...issue.issue, fix: 'joinedload(A.b)', confidence: 'possible' as const } },
   });
   expect([...card.querySelectorAll('code')].map((one) => one.textContent)).toContain('joinedload(A.b)');
   expect([...card.querySelectorAll('.badge')].map((one) => one.textContent)).toContain('possible');
@@ -29,7 +29,7 @@ it('shows the fix of an issue, to be copied, and how sure it is', () => {
 
 it('makes nothing of a certain issue without a fix', () => {
   const card = shown(IssueCard, {
-    issue: { ...issue, issue: { ...issue.issue, fix: undefined, confidence: 'certain' } },
+    issue: { ...issue, issue: { ...issue.issue, fix: undefined, confidence: 'certain' as const } },
   });
   expect([...card.querySelectorAll('.badge')].map((one) => one.textContent)).not.toContain('certain');
   expect(card.querySelector('.fix')).toBeNull();
