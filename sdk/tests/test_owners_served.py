@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from brakit.client import Client
 
     Json = dict[str, Any]
-    Events = Callable[..., list[Json]]
 
 REQUESTS = 20
 log = logging.getLogger("tests.owners")
@@ -34,7 +33,7 @@ def logs_of(found: list[Json]) -> list[Json]:
     return [event for event in found if event["data"]["logger"] == "tests.owners"]
 
 
-def test_after_the_answer(client: Client, events: Events, serve: Callable[..., str]) -> None:
+def test_after_the_answer(client: Client, collect: Callable[..., list[Json]], serve: Callable[..., str]) -> None:
     """Of twenty at a time: a background task, a callback, and a task that nobody waits for."""
     done = threading.Semaphore(0)
     kept: set[asyncio.Task[None]] = set()
@@ -61,12 +60,11 @@ def test_after_the_answer(client: Client, events: Events, serve: Callable[..., s
     asyncio.run(drive())
     for _ in range(3 * REQUESTS):
         assert done.acquire(timeout=10)
-    found = events()
-    numbers = {event["id"]: event["data"]["path"][1:] for event in found if event["type"] == "request"}
-    # A background task is a job, which its request has caused.
-    numbers |= {event["id"]: numbers[event["parentId"]] for event in found if event["type"] == "job"}
+    numbers = {event["id"]: event["data"]["path"][1:] for event in collect("request", REQUESTS)}
+    # A background task is a job, which its request has caused. It ends a moment after it has said so.
+    numbers |= {event["id"]: numbers[event["parentId"]] for event in collect("job", REQUESTS)}
     assert len(numbers) == 2 * REQUESTS
-    logs = logs_of([event for event in found if event["type"] == "log"])
+    logs = logs_of(collect("log", 3 * REQUESTS))
     assert len(logs) == 3 * REQUESTS
     assert [event for event in logs if numbers[event["parentId"]] != event["data"]["message"]] == []
 
