@@ -93,6 +93,18 @@ FORMS: list[Headers] = [
 ]
 
 
+REPLACED: list[tuple[Route, Any]] = []
+"""Routes are made once for all apps of the process: what handled them is put back after each test."""
+
+
+@pytest.fixture(autouse=True)
+def _handlers_are_put_back() -> Iterator[None]:
+    yield
+    while REPLACED:
+        route, handler = REPLACED.pop()
+        route.app = handler
+
+
 class Gate:
     """The app with handlers that only say that they were reached."""
 
@@ -106,6 +118,7 @@ class Gate:
             path = f"{prefix}{route.path}".replace("{id}", "abc").replace("{name}", "abc").replace("{path:path}", "a/b")
             self.paths.append(path)
             self.methods[path] = route.methods or set()
+            REPLACED.append((route, route.app))
             route.app = self._handler(path)
         self.paths += ["/__brakit/api/nothing", "/elsewhere", "//", "/__brakit/api/../api/requests", "*"]
 
