@@ -71,3 +71,7 @@ def an_ordinary_role(make: Any) -> Labelled:
 def an_echo_without_a_write(make: Any) -> Labelled:
     made = _sent(make, '{"role": "admin"}', '{"role": "admin"}')
     return made[:1], []
+
+
+def an_answer_with_nothing_in_a_field(make: Any) -> Labelled:
+    return _sent(make, '{"product": 3, "quantity": 1}', '{"id": 1, "image": null}'), []

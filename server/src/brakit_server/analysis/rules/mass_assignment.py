@@ -69,7 +69,12 @@ class MassAssignment(Rule):
         asked = {name: value for one in timeline.request_body.objects[:20] for name, value in one.items() if _raises(name, value)}
         if not asked:
             asked = dict.fromkeys(_lists(timeline.request_body.json), "admin")
-        given = {name for one in timeline.response_body.objects[:20] for name, value in one.items() if asked.get(name) == value}
+        given = {
+            name
+            for one in timeline.response_body.objects[:20]
+            for name, value in one.items()
+            if name in asked and asked[name] == value
+        }
         given |= set(_lists(timeline.request_body.json)) & set(_lists(timeline.response_body.json))
         if not given:
             return
